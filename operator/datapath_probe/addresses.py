@@ -16,6 +16,9 @@ class IpFamily(IntEnum):
     IPV4 = 4
     IPV6 = 6
 
+    def __str__(self) -> str:
+        return f"IPv{self.value}"
+
 
 @lru_cache(maxsize=_REMEMBERED)
 def address(value: str | bytes) -> IpAddress:
@@ -34,6 +37,16 @@ def parse_address(text: str) -> IpAddress | None:
         return None
 
 
+def unless_ipv4(family: IpFamily) -> int | None:
+    """The parameter of a fact for which IPv4 is the default."""
+    return None if family is IpFamily.IPV4 else int(family)
+
+
 def family_of(ip: IpAddress) -> IpFamily:
     """The version of IP that the address belongs to."""
     return IpFamily.IPV4 if isinstance(ip, IPv4Address) else IpFamily.IPV6
+
+
+def with_port(ip: IpAddress | str, port: int | None) -> str:
+    """Address and port as one text; an IPv6 address is in brackets."""
+    return f"[{ip}]:{port}" if ":" in str(ip) else f"{ip}:{port}"

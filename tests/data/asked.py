@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
-from datapath_probe.addresses import IpAddress
+from datapath_probe.addresses import IpAddress, IpFamily
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.commands import argv_of
@@ -129,9 +129,9 @@ def of_service(node: str, frontend: lbmap.Frontend, master: lbmap.ServiceSlot) -
         yield "lbmap", f"slot {number}", lbmap.slot(node, frontend, number)
     unknown = replace(frontend, port=9)
     yield "lbmap", "slot 0 of an unknown frontend", lbmap.slot(node, unknown, 0)
-    yield "lbmap", "unknown backend", lbmap.backend(node, 2**32 - 1)
-    yield "lbmap", "reverse NAT", lbmap.revnat(node, master.rev_nat_id)
-    yield "lbmap", "unknown reverse NAT", lbmap.revnat(node, 65535)
+    yield "lbmap", "unknown backend", lbmap.backend(node, 2**32 - 1, IpFamily.IPV4)
+    yield "lbmap", "reverse NAT", lbmap.revnat(node, master.rev_nat_id, IpFamily.IPV4)
+    yield "lbmap", "unknown reverse NAT", lbmap.revnat(node, 65535, IpFamily.IPV4)
 
 
 def of_connection(name: str, client: End, server: End) -> Iterator[Asked]:

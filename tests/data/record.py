@@ -18,6 +18,7 @@ from pathlib import Path
 from data import asked
 from data.asked import End
 from data.recorder import Recorder
+from datapath_probe.addresses import IpFamily
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.kube.client import connect, load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
@@ -67,7 +68,7 @@ async def record_service(recorder: Recorder, client: End, server: End, name: str
         fact = conntrack.service_entry(node, client.ip, port, vip.ip, vip.port)
         entry = conntrack.parse(await recorder.ask("conntrack", "service: SVC", fact))
         assert isinstance(entry, CtEntry), entry
-        chosen = lbmap.backend(node, entry.backend_id)
+        chosen = lbmap.backend(node, entry.backend_id, IpFamily.IPV4)
         backend = lbmap.parse_backend(await recorder.ask("lbmap", "backend", chosen))
         if isinstance(backend, BackendRecord) and backend.ip == server.ip:
             break

@@ -8,6 +8,7 @@ Source of the formats: cilium-dbg 1.18, bpftool 7.5, iproute2.
 import json
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from lab.cluster import Lab
@@ -61,7 +62,7 @@ class Commands:
 
     def ipcache(self, node: str, ip: str) -> dict[str, str]:
         """Exercises 5 and 6: the node's ipcache entry of exactly this address."""
-        return self._line(node, "ipcache", f"{ip}/32")
+        return self._line(node, "ipcache", f"{ip}/{ip_address(ip).max_prefixlen}")
 
     def endpoint(self, node: str, ip: str) -> dict[str, str]:
         """Exercise 5: the node's endpoint map entry of this address."""

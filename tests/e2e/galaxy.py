@@ -5,6 +5,7 @@ In: names. Out: node, address, endpoint and identity of a pod. Used by the tests
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from datapath_probe.diagnose.run.windows import DEFAULT, Windows
@@ -25,7 +26,7 @@ _AGENTS = "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app=cilium"
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A running pod. `endpoint`: number of its Cilium endpoint on `node`."""
+    """A running pod. `ip`: of the galaxy's version of IP. `endpoint`: number of its Cilium endpoint on `node`."""
 
     namespace: str
     name: str
@@ -37,12 +38,19 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Galaxy:
-    """One namespace of pods. `windows`: those of the operator that probes them."""
+    """One namespace of pods. `windows`: those of the operator that probes them. `ip_version`: of the addresses of pods
+    and Services that are looked up.
+    """
 
     lab: Lab
     api: Api
     namespace: str = NAMESPACE
     windows: Windows = DEFAULT
+    ip_version: int = 4
+
+    def address(self, listed: list[str]) -> str:
+        """The one of the galaxy's version of IP."""
+        return next(ip for ip in listed if ip_address(ip).version == self.ip_version)
 
     def wait_ready(self) -> None:
         """Wait until all pods are ready."""
@@ -63,7 +71,7 @@ class Galaxy:
             namespace=self.namespace,
             name=name,
             node=pod["spec"]["nodeName"],
-            ip=pod["status"]["podIP"],
+            ip=self.address([entry["ip"] for entry in pod["status"]["podIPs"]]),
             endpoint=endpoint["status"]["id"],
             identity=endpoint["status"]["identity"]["id"],
         )
@@ -113,10 +121,12 @@ def _youngest_s(pods: list[Object]) -> float:
     return (datetime.now(UTC) - youngest).total_seconds()
 
 
-def deploy(lab: Lab, api: Api, manifests: Path = MANIFESTS, windows: Windows = DEFAULT) -> Galaxy:
+def deploy(
+    lab: Lab, api: Api, manifests: Path = MANIFESTS, windows: Windows = DEFAULT, ip_version: int = 4
+) -> Galaxy:
     """The galaxy, ready."""
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(manifests))
-    galaxy = Galaxy(lab, api, windows=windows)
+    galaxy = Galaxy(lab, api, windows=windows, ip_version=ip_version)
     galaxy.wait_ready()
     return galaxy
 

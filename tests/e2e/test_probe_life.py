@@ -15,7 +15,10 @@ from lab.shell import LabError
 
 POD: Object = {"pod": {"name": "deathstar-0", "port": 80}}
 REFUSED = {
-    "both pod and service": (landing("xwing", {**POD, **SERVICE}), "exactly one of pod and service"),
+    "both pod and service": (
+        landing("xwing", {**POD, **SERVICE}),
+        "exactly one of pod, service, workload and address",
+    ),
     "interval 0s": (
         {**landing("xwing", POD), "schedule": {"interval": "0s"}},
         "must be a duration from 1s to 24h",

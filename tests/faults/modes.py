@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
-from lab.settings import Attach, Settings
+from lab.settings import Attach, Ip, Settings
 from lab.settings import Mode as Routing
 
 
@@ -18,6 +18,8 @@ class Mode(StrEnum):
     ENDPOINT_ROUTES = "endpoint-routes"
     NO_HUBBLE = "no-hubble"
     PRODUCTION = "production"
+    IPV6 = "ipv6"
+    """VXLAN in dual stack; probes request over IPv6."""
 
 
 _SETTINGS = {
@@ -28,12 +30,14 @@ _SETTINGS = {
     Mode.ENDPOINT_ROUTES: Settings(endpoint_routes=True),
     Mode.NO_HUBBLE: Settings(hubble=False),
     Mode.PRODUCTION: Settings(mode=Routing.PRODUCTION),
+    Mode.IPV6: Settings(ip=Ip.DUAL),
 }
 
 NODES = 3
 """One for the control plane, two for the pods."""
 
-ALL_MODES = frozenset(Mode)
+ALL_MODES = frozenset(Mode) - {Mode.IPV6}
+"""The modes that faults name; for IPv6 the catalog has its own list."""
 TUNNELED = ALL_MODES - {Mode.NATIVE}
 NODE_PORTS = frozenset({Mode.KPR, Mode.PRODUCTION})
 """The modes in which Cilium serves NodePorts."""

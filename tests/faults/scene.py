@@ -150,8 +150,7 @@ class Scene:
         """The ClusterIP of one of the Services."""
         service = self.api.get(service_path(name))
         assert service is not None
-        ip: str = service["spec"]["clusterIP"]
-        return ip
+        return self.galaxy.address(service["spec"]["clusterIPs"])
 
     def name_server_slot(self) -> maps.MapEntry:
         """Slot 0 of the cluster's DNS over TCP on the ship's node."""
@@ -179,7 +178,7 @@ class Scene:
         on_control_plane = {"nodeSelector": {"kubernetes.io/hostname": CONTROL_PLANE}}
         api.patch(_COREDNS, {"spec": {"template": {"spec": on_control_plane}}})
         delete_pods(lab, api)
-        galaxy = deploy(lab, api, MANIFESTS)
+        galaxy = deploy(lab, api, MANIFESTS, ip_version=6 if mode is Mode.IPV6 else 4)
         scene = cls(lab, api, galaxy, mode)
         scene._create_service(OUTPOST, scene.far, {"type": "NodePort"})
         scene._create_service(LOCAL, scene.near, {"internalTrafficPolicy": "Local"})
@@ -210,6 +209,7 @@ class Scene:
         one = {
             "selector": {"statefulset.kubernetes.io/pod-name": pod.name},
             "ports": [{"name": "http", "port": 80}],
+            "ipFamilyPolicy": "PreferDualStack",
         }
         self.api.create(
             f"/api/v1/namespaces/{NAMESPACE}/services",
@@ -245,6 +245,10 @@ class Scene:
             return Probe(self.api, NAMESPACE, name)
 
     def _spec(self, target: Target) -> Object:
+        family = {"ipFamily": "IPv6"} if self.mode is Mode.IPV6 else {}
+        return {**self._request(target), **family}
+
+    def _request(self, target: Target) -> Object:
         far = to_pod(SHIP, self.far)
         if target in _REQUESTS:
             return {**far, **_REQUESTS[target]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import gobuild
-from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, Attach, Mode, Settings, node_ip
+from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, POD_CIDR_V6, Attach, Mode, Settings, node_ip
 from lab.shell import run
 
 # The chart's lists without SYS_RESOURCE, which the machine may lack.
@@ -23,6 +23,9 @@ _MODE_VALUES: dict[Mode, dict[str, Any]] = {
     Mode.NATIVE: {"routingMode": "native", "autoDirectNodeRoutes": True, "ipv4NativeRoutingCIDR": POD_CIDR},
     Mode.PRODUCTION: {"kubeProxyReplacement": True, "bpf.masquerade": True},
 }
+
+# The second has no effect unless routing is native.
+_DUAL_STACK: dict[str, Any] = {"ipv6.enabled": True, "ipv6NativeRoutingCIDR": POD_CIDR_V6}
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def values(settings: Settings) -> dict[str, Any]:
         **({"bpf.enableTCX": False} if settings.attach is Attach.TC else {}),
         **({"endpointRoutes.enabled": True} if settings.endpoint_routes else {}),
         **({} if settings.hubble else {"hubble.enabled": False}),
+        **(_DUAL_STACK if settings.dual_stack else {}),
         **settings.values,
     }
 

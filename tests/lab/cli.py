@@ -12,7 +12,7 @@ import click
 from lab import lifecycle, operatorimage, packages, preconditions
 from lab.build import build as build_artifacts
 from lab.cluster import Lab
-from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Mode, Settings
+from lab.settings import CILIUM_MODULES, MAX_NODES, Attach, Ip, Mode, Settings
 from lab.shell import LabError, say, step
 
 
@@ -41,15 +41,17 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
         endpoint_routes: bool,
         hubble: bool,
         values: str,
+        ip: str,
         **rest: object,
     ) -> None:
         settings = Settings(
-            Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, json.loads(values)
+            Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, json.loads(values), Ip(ip)
         )
         command(settings=settings, **rest)
 
     default = Settings()
     for option in (
+        click.option("--ip", envvar="LAB_IP", type=_choice(Ip), default=default.ip.value),
         click.option(
             "--values", envvar="LAB_VALUES", default="{}", help="More chart values, as JSON by name."
         ),

@@ -5,13 +5,13 @@ from pathlib import Path
 from lab.node import Node
 from lab.paths import STATE
 from lab.pki import PKI
-from lab.settings import API_PORT, SERVICE_CIDR
+from lab.settings import API_PORT, SERVICE_CIDR, SERVICE_CIDR_V6, Settings
 
 ROLES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _ETCD = "http://127.0.0.1:2379"
 
 
-def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
+def commands(node: Node, binaries: Path, settings: Settings) -> dict[str, list[str]]:
     """role → command line, in the order in which they start."""
     return {
         "etcd": [
@@ -34,7 +34,7 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged",
-            f"--service-cluster-ip-range={SERVICE_CIDR}",
+            f"--service-cluster-ip-range={settings.per_family(SERVICE_CIDR, SERVICE_CIDR_V6)}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={PKI / 'sa.pub'}",
             f"--service-account-signing-key-file={PKI / 'sa.key'}",
@@ -58,6 +58,6 @@ def commands(node: Node, binaries: Path) -> dict[str, list[str]]:
     }
 
 
-def start(node: Node, binaries: Path) -> None:
-    for role, argv in commands(node, binaries).items():
+def start(node: Node, binaries: Path, settings: Settings) -> None:
+    for role, argv in commands(node, binaries, settings).items():
         node.start_role(role, argv)

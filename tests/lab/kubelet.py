@@ -7,7 +7,7 @@ import yaml
 from lab.images import PAUSE_IMAGE
 from lab.node import Node
 from lab.pki import PKI
-from lab.settings import DNS_SERVICE_IP
+from lab.settings import DNS_SERVICE_IP, Settings, node_ip_v6
 from lab.shell import run, wait_until
 
 ROLES = ("containerd", "kubelet")
@@ -62,7 +62,7 @@ def wait_for_containerd(node: Node) -> None:
     )
 
 
-def start_kubelet(node: Node, binaries: Path) -> None:
+def start_kubelet(node: Node, binaries: Path, settings: Settings) -> None:
     config = node.dir / "kubelet.yaml"
     config.write_text(yaml.safe_dump(kubelet_config(node)))
     node.start_role(
@@ -72,7 +72,7 @@ def start_kubelet(node: Node, binaries: Path) -> None:
             f"--config={config}",
             f"--kubeconfig={PKI / f'{node.name}.conf'}",
             f"--hostname-override={node.name}",
-            f"--node-ip={node.ip}",
+            f"--node-ip={settings.per_family(node.ip, node_ip_v6(node.name))}",
         ],
     )
 

@@ -76,9 +76,8 @@ def _only_cilium_differs(running: Lab, wanted: Lab) -> bool:
     same_programs = running.artifacts.kubernetes == wanted.artifacts.kubernetes
     same_images = running.artifacts.store == wanted.artifacts.store
     other_version = running.settings.cilium != wanted.settings.cilium
-    return (
-        same_programs and (same_images or other_version) and running.settings.nodes == wanted.settings.nodes
-    )
+    same_nodes = (running.settings.nodes, running.settings.ip) == (wanted.settings.nodes, wanted.settings.ip)
+    return same_programs and (same_images or other_version) and same_nodes
 
 
 def _switch(running: Lab, wanted: Lab) -> None:
@@ -97,18 +96,18 @@ def _start(lab: Lab) -> None:
     STATE.mkdir(parents=True)
     node1 = lab.nodes[0]
     with step("starting nodes and control plane"):
-        network.start_fabric(lab.artifacts.init)
+        network.start_fabric(lab.artifacts.init, dual_stack=lab.settings.dual_stack)
         outside.start(lab.artifacts.init)
         for node in lab.nodes:
-            node.start(lab.artifacts.init)
+            node.start(lab.artifacts.init, dual_stack=lab.settings.dual_stack)
         pki.create(lab.settings, forward.start(node1))
-        controlplane.start(node1, lab.artifacts.kubernetes)
+        controlplane.start(node1, lab.artifacts.kubernetes, lab.settings)
         for node in lab.nodes:
             imagestore.copy_to(lab.artifacts.store, node.dir / "var/lib/containerd")
             kubelet.start_containerd(node)
         lab.wait_for_api()
         for node in lab.nodes:
-            kubelet.start_kubelet(node, lab.artifacts.kubernetes)
+            kubelet.start_kubelet(node, lab.artifacts.kubernetes, lab.settings)
     lab.record_images(images.all_images(lab.settings.cilium))
     lab.kubectl("apply", "--server-side", "-f", str(HERE / "manifests/coredns.yaml"))
     _apply_cilium(lab)

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab import cgroups
 from lab.paths import STATE
 from lab.processes import Process, start_detached
-from lab.settings import ROUTER_IP
+from lab.settings import NODE_SUBNET_PREFIX_V6, ROUTER_IP
 from lab.shell import LabError, run, wait_until
 
 BRIDGE = "fabric"
@@ -23,12 +23,14 @@ _DROP_TUNNEL = (
 )
 
 
-def start_fabric(init_program: Path) -> None:
+def start_fabric(init_program: Path, *, dual_stack: bool = False) -> None:
     cgroups.create("fabric")
     holder = start_namespace(init_program, "fabric")
     holder.save(_RECORD)
     ip(holder, "link", "add", BRIDGE, "type", "bridge")
     ip(holder, "addr", "add", f"{ROUTER_IP}/24", "dev", BRIDGE)
+    if dual_stack:
+        _add_v6(holder, f"{NODE_SUBNET_PREFIX_V6}:1", BRIDGE)
     ip(holder, "link", "set", BRIDGE, "up")
     in_network(holder, "sysctl", "--quiet", "--write", "net.ipv4.ip_forward=1")
 
@@ -43,12 +45,20 @@ def start_namespace(init_program: Path, name: str) -> Process:
     return holder
 
 
-def attach(node: str, init: Process, address: str) -> None:
+def attach(node: str, init: Process, address: str, address_v6: str | None = None) -> None:
     """Connect a node's network namespace to the bridge, as its `eth0`."""
     fabric = fabric_holder()
     ip(fabric, "link", "add", node, "type", "veth", "peer", "name", "eth0", "netns", str(init.pid))
     ip(fabric, "link", "set", node, "master", BRIDGE, "up")
     _configure(init, f"{address}/24", ROUTER_IP)
+    if address_v6:
+        _add_v6(init, address_v6, "eth0")
+        ip(init, "-6", "route", "add", "default", "via", f"{NODE_SUBNET_PREFIX_V6}:1", "dev", "eth0")
+
+
+def _add_v6(holder: Process, address: str, device: str) -> None:
+    """Usable at once: addresses are not checked for duplicates."""
+    ip(holder, "addr", "add", f"{address}/64", "dev", device, "nodad")
 
 
 def connect(host: Process, name: str, address: str, router_address: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lab import cgroups, network
 from lab.paths import HERE, STATE
 from lab.processes import Process, from_namespace, start_detached
-from lab.settings import node_ip
+from lab.settings import node_ip, node_ip_v6
 from lab.shell import LabError, run, wait_until
 
 
@@ -33,7 +33,7 @@ class Node:
     def log(self, role: str) -> Path:
         return STATE / "log" / f"{self.name}-{role}.log"
 
-    def start(self, init_program: Path) -> None:
+    def start(self, init_program: Path, *, dual_stack: bool = False) -> None:
         """Create the namespaces and the node's view of the file system."""
         self.dir.mkdir(parents=True)
         (self.dir / "machine-id").write_text(uuid.uuid4().hex + "\n")
@@ -54,7 +54,7 @@ class Node:
         cgroups.prepare_for_pods(self.name)
         init = Process.of(int((self.dir / "init.pid").read_text()))
         init.save(self.dir / "init.json")
-        network.attach(self.name, init, self.ip)
+        network.attach(self.name, init, self.ip, node_ip_v6(self.name) if dual_stack else None)
 
     def init(self) -> Process:
         """The init process. Raises LabError if the node is not running."""

@@ -20,6 +20,10 @@ ROUTER_IP = f"{NODE_SUBNET_PREFIX}.1"
 # A range for documentation (RFC 5737).
 OUTSIDE_IP = "203.0.113.10"
 OUTSIDE_ROUTER_IP = "203.0.113.1"
+POD_CIDR_V6 = "fd00::/104"
+"""The chart's default pool; each node gets a /120 of it."""
+SERVICE_CIDR_V6 = "fd00:10:96::/112"
+NODE_SUBNET_PREFIX_V6 = "fd00:172:30:"
 MAX_NODES = 9
 
 
@@ -46,6 +50,13 @@ class Attach(StrEnum):
     TC = "tc"
 
 
+class Ip(StrEnum):
+    """The versions of IP that nodes, pods and Services have addresses of."""
+
+    IPV4 = "ipv4"
+    DUAL = "dual"
+
+
 class SettingsError(ValueError):
     """An invalid setting; the message lists the valid values."""
 
@@ -62,6 +73,7 @@ class Settings:
     """Without it, `cilium-dbg monitor` is the only source of events."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """More values of Cilium's chart, by name."""
+    ip: Ip = Ip.IPV4
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:
@@ -72,6 +84,14 @@ class Settings:
     @property
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"node{i}" for i in range(1, self.nodes + 1))
+
+    @property
+    def dual_stack(self) -> bool:
+        return self.ip is Ip.DUAL
+
+    def per_family(self, ipv4: str, ipv6: str) -> str:
+        """The values of the lab's versions of IP, as flags of Kubernetes take them."""
+        return f"{ipv4},{ipv6}" if self.dual_stack else ipv4
 
     @property
     def tunneled(self) -> bool:
@@ -93,8 +113,17 @@ class Settings:
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> Self:
-        return cls(**{**raw, "mode": Mode(raw["mode"]), "attach": Attach(raw["attach"])})
+        kinds = {"mode": Mode(raw["mode"]), "attach": Attach(raw["attach"]), "ip": Ip(raw["ip"])}
+        return cls(**{**raw, **kinds})
 
 
 def node_ip(node: str) -> str:
-    return f"{NODE_SUBNET_PREFIX}.{10 + int(node.removeprefix('node'))}"
+    return f"{NODE_SUBNET_PREFIX}.{_node_number(node)}"
+
+
+def node_ip_v6(node: str) -> str:
+    return f"{NODE_SUBNET_PREFIX_V6}:{_node_number(node)}"
+
+
+def _node_number(node: str) -> int:
+    return 10 + int(node.removeprefix("node"))

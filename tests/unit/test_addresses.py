@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from datapath_probe.addresses import IpFamily, address, family_of, parse_address
+from datapath_probe.addresses import IpAddress, IpFamily, address, family_of, parse_address, with_port
 
 
 def test_an_address_is_of_a_family() -> None:
@@ -32,3 +32,15 @@ def test_what_is_no_address_or_has_a_zone_is_refused(text: str) -> None:
 
 def test_equal_addresses_are_one_object() -> None:
     assert parse_address("10.0.0.1") is parse_address("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("ip", "text"),
+    [
+        (IPv4Address("10.0.0.1"), "10.0.0.1:80"),
+        (IPv6Address("fd00::1"), "[fd00::1]:80"),
+        ("a.svc", "a.svc:80"),
+    ],
+)
+def test_an_address_of_ipv6_is_in_brackets_before_a_port(ip: IpAddress | str, text: str) -> None:
+    assert with_port(ip, 80) == text

@@ -143,6 +143,7 @@ class Reason(StrEnum):
     NODE_ROUTE_MISSING = "NodeRouteMissing"
     NEIGHBOR_UNREACHABLE = "NeighborUnreachable"
     NEIGHBOR_MAC_MISMATCH = "NeighborMACMismatch"
+    PROXY_NOT_LISTENING = "ProxyNotListening"
     ROUTING_RULE_MISSING = "RoutingRuleMissing"
     NETFILTER_DROPS = "NetfilterDrops"
     XFRM_POLICY_DROPS = "XfrmPolicyDrops"

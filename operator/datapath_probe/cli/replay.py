@@ -5,6 +5,7 @@ In: a bundle. Out: heading and status for the report. Called by `main`.
 
 from importlib.resources import files
 
+from ..addresses import with_port
 from ..api.status.probe_status import ProbeStatus
 from ..diagnose.engine import diagnose
 from ..diagnose.run.bundle import Bundle, NotABundleError
@@ -30,7 +31,7 @@ def replayed(document: bytes) -> tuple[Heading, ProbeStatus]:
     run = bundle.run
     request = run.plan.request
     asked, path = ("connect to", "") if request.connects_only else (request.method, request.path)
-    line = f"{asked} {request.protocol}://{request.host}:{request.port}{path}"
+    line = f"{asked} {request.protocol}://{with_port(request.host, request.port)}{path}"
     started = run.request.started
     result = RunResult(started, started, (diagnose(run),), (bundle,))
     return Heading(run.plan.probe, line), findings(result)

@@ -27,6 +27,7 @@ class FairSlots:
         self._limit = self._free = limit
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, _Queue] = {}  # in the order of the next turns
+        self._served = ""  # the party whose turn was last
 
     @property
     def is_unused(self) -> bool:
@@ -40,7 +41,7 @@ class FairSlots:
     async def acquire(self, party: str, *, begun: bool) -> None:
         """Wait for a slot of this party. Called by `Slot`."""
         turn = asyncio.get_running_loop().create_future()
-        queue = self._waiting.setdefault(party, _Queue())
+        queue = self._waiting.get(party) or self._added(party)
         queue.add(turn, begun=begun)
         self._grant()
         try:
@@ -60,6 +61,13 @@ class FairSlots:
         self._free += 1
         self._grant()
 
+    def _added(self, party: str) -> "_Queue":
+        """The queue of a party that did not wait: behind all others, except for the one that was just served."""
+        queue = self._waiting[party] = _Queue()
+        if self._served != party and self._served in self._waiting:
+            self._waiting[self._served] = self._waiting.pop(self._served)
+        return queue
+
     def _grant(self) -> None:
         while (party := self._next()) is not None:
             queue = self._waiting.pop(party)
@@ -70,6 +78,7 @@ class FairSlots:
                 continue
             self._held[party] += 1
             self._free -= 1
+            self._served = party
             turn.set_result(None)
 
     def _next(self) -> str | None:

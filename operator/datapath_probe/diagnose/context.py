@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..addresses import IpAddress
+from ..addresses import IpAddress, family_of, with_port
 from ..api.reasons import Reason
-from ..api.vocabulary import HopName
+from ..api.vocabulary import Encapsulation, HopName
 from ..evidence.reading import Absent, Unavailable
 from ..plan.path import ExpectedHop, ExpectedPath
-from ..plan.plan import Backend, Plan, PodFacts
+from ..plan.plan import Backend, NodeFacts, Plan, PodFacts
 from ..sources.agent import agent_config, agent_endpoint
 from ..sources.agent.agent_config import AgentConfig
 from ..sources.agent.agent_endpoint import AgentEndpoint
@@ -104,7 +104,14 @@ class CheckContext:
     @property
     def server(self) -> str:
         """The backend as "ip:port"; the display name of the destination while the backend is not known."""
-        return f"{self.backend.ip}:{self.backend.port}" if self.backend else self.plan.destination
+        return with_port(self.backend.ip, self.backend.port) if self.backend else self.plan.destination
+
+    def wire_ips(self, node: NodeFacts) -> tuple[IpAddress, ...]:
+        """The node's addresses between nodes: of the version of IP of the tunnel, or without one of the path's own."""
+        tunneled = self.path.encapsulation is not Encapsulation.NONE
+        family = self.config.underlay_family if tunneled else self.plan.family
+        ips = node.cilium.internal_ips if node.cilium else ()
+        return tuple(ip for ip in ips if family_of(ip) is family)
 
     def hop(self, expected: ExpectedHop, object_: str) -> HopCheck:
         """A new check of a hop."""

@@ -105,6 +105,8 @@ def _endpoint(value: object) -> int:
 
 _BYTE, _PORT, _LONG = bits(8), bits(16), bits(32)
 _FAMILY, _DIRECTION = one_of(4, 6), one_of("ingress", "egress")
+# Where the version of IP is a parameter of its own, IPv4 is the default.
+_VERSION: Final[Mapping[str, Check]] = {"family": one_of(6)}
 _SECONDS = bits(32)
 _INSIDE: Final[Mapping[str, Check]] = {"namespace": namespace_name}
 _SERVICE: Final[Mapping[str, Check]] = {
@@ -169,15 +171,15 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.LINK: _of(_INSIDE, device=device_name),
     FactKind.LINK_COUNTERS: _of(device=device_name),
     FactKind.ROUTE: _of(_PACKET, destination=address),
-    FactKind.ROUTES: _of({"match": address, **_INSIDE}),
+    FactKind.ROUTES: _of({"match": address, **_VERSION, **_INSIDE}),
     FactKind.LOCAL_ADDRESS: _of(address=address),
-    FactKind.ROUTING_RULES: _of(_INSIDE),
+    FactKind.ROUTING_RULES: _of({**_VERSION, **_INSIDE}),
     FactKind.NEIGHBOR: _of(address=address, device=device_name),
     FactKind.NEIGHBORS: _of(device=device_name, namespace=namespace_name),
     FactKind.QDISCS: _of(_INSIDE),
     FactKind.TC_FILTERS: _of(_INSIDE, device=device_name, direction=_DIRECTION),
     FactKind.SOCKETS: _of(_INSIDE, port=_PORT),
-    FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_INSIDE}),
+    FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_VERSION, **_INSIDE}),
     FactKind.NFTABLES_RULES: _of(_INSIDE),
     FactKind.MASQUERADE_RULES: _of(family=_FAMILY),
     FactKind.KERNEL_CONNTRACK_ENTRY: _of(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..addresses import IpAddress, family_of, parse_address
+from ..addresses import IpAddress, IpFamily, family_of, parse_address
 from ..api.reasons import Reason
 from ..api.spec.destination import AddressDestination, ServiceDestination
 from ..api.vocabulary import FrontendType
@@ -56,14 +56,16 @@ class Destination:
 
 
 def resolve_destination(
-    requested: Requested, namespace: str, inventory: Inventory, source: NodeFacts
+    requested: Requested, namespace: str, inventory: Inventory, source: NodeFacts, family: IpFamily
 ) -> Destination | CannotRun:
-    """The destination as seen from the source's node. `namespace`: that of the probe."""
+    """The destination as seen from the source's node, at its address of this version of IP, if it has one. `namespace`:
+    that of the probe.
+    """
     if isinstance(requested, PodEnd):
-        return _pod(requested, inventory)
+        return _pod(requested, inventory, family)
     if isinstance(requested, AddressDestination):
         return _address(requested, inventory)
-    return _service(requested, requested.namespace or namespace, inventory, source)
+    return _service(requested, requested.namespace or namespace, inventory, source, family)
 
 
 def ready_backends(
@@ -99,7 +101,7 @@ def cluster_dns(inventory: Inventory, source: NodeFacts) -> Nameserver | None:
     return Nameserver(frontend, _backends(service, port, inventory, source))
 
 
-def _pod(end: PodEnd, inventory: Inventory) -> Destination | CannotRun:
+def _pod(end: PodEnd, inventory: Inventory, family: IpFamily) -> Destination | CannotRun:
     name = f"{end.namespace}/{end.name}"
     display = f"{name}:{end.port}"
     pod = inventory.pod(end.namespace, end.name)
@@ -115,8 +117,9 @@ def _pod(end: PodEnd, inventory: Inventory) -> Destination | CannotRun:
             f"destination pod {name} {state_text(pod)}",
             destination=display,
         )
-    backend = Backend(pod.ip, end.port, pod_or_host(pod_facts(inventory, pod)))
-    return Destination(PodTarget(display, backend), str(pod.ip), end.port)
+    ip = next((ip for ip in pod.ips if family_of(ip) is family), pod.ip)
+    backend = Backend(ip, end.port, pod_or_host(pod_facts(inventory, pod, ip)))
+    return Destination(PodTarget(display, backend), str(ip), end.port)
 
 
 def _address(spec: AddressDestination, inventory: Inventory) -> Destination | CannotRun:
@@ -125,6 +128,10 @@ def _address(spec: AddressDestination, inventory: Inventory) -> Destination | Ca
     if ip is None:
         if ":" in spec.host:
             return CannotRun(Reason.INVALID_SPEC, f"{spec.host} is not an IP address", destination=display)
+        service = _by_search_list(spec.host, inventory)
+        if service:
+            message = f"{spec.host} resolves to {service}: specify it as destination.service"
+            return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=display)
         return Destination(AddressTarget(display, spec.host, spec.port, ()), spec.host, spec.port)
     owner = owner_of(ip, inventory)
     if owner:
@@ -134,8 +141,15 @@ def _address(spec: AddressDestination, inventory: Inventory) -> Destination | Ca
     return Destination(AddressTarget(display, spec.host, spec.port, (backend,)), str(ip), spec.port)
 
 
+def _by_search_list(host: str, inventory: Inventory) -> str:
+    """The Service that this name means in a pod, whose search list adds the domain of the cluster; "" if none."""
+    name, _, namespace = host.partition(".")
+    service = inventory.service(namespace, name)
+    return f"Service {service.namespace}/{service.name}" if service else ""
+
+
 def _service(
-    spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts
+    spec: ServiceDestination, namespace: str, inventory: Inventory, source: NodeFacts, family: IpFamily
 ) -> Destination | CannotRun:
     name = f"{namespace}/{spec.name}"
     at_node = spec.frontend is FrontendType.NODE_PORT
@@ -151,6 +165,7 @@ def _service(
             else "has no ClusterIP"
         )
         return CannotRun(Reason.UNSUPPORTED_DESTINATION, f"Service {name} {message}", destination=display)
+    service = service.over(family)
     port = _service_port(service, spec.port)
     if port is None:
         known = ", ".join(map(_port_text, service.ports))

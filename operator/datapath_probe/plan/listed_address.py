@@ -7,7 +7,7 @@ legitimate, as in Services without a selector. In a range of pod addresses, an a
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from ..addresses import IpAddress
+from ..addresses import IpAddress, with_port
 from ..sources.agent.agent_config import from_config_map
 from .facts import node_facts, pod_facts, pod_or_host
 from .objects import Inventory, Pod, SliceEndpoint
@@ -61,7 +61,7 @@ def _contradiction(
     endpoint: SliceEndpoint, namespace: str, named: Pod | None, pod: Pod | None, inventory: Inventory
 ) -> str:
     """Why the EndpointSlice is wrong. `named`: the pod that it refers to; `pod`: the one that has the address."""
-    listed = f"EndpointSlice {namespace}/{endpoint.slice_name} lists {endpoint.ip}:{endpoint.port} as ready"
+    listed = f"EndpointSlice {namespace}/{endpoint.slice_name} lists {with_port(endpoint.ip, endpoint.port)} as ready"
     if endpoint.pod:
         listed += f", as pod {endpoint.pod}"
     if pod:

@@ -5,10 +5,10 @@ precede IPv6 addresses.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..addresses import IpAddress
+from ..addresses import IpAddress, IpFamily, family_of
 from ..api.vocabulary import WorkloadKind
 from .numbers import Count, EndpointId, EpochS, Identity, Port
 
@@ -90,9 +90,9 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service. `cluster_ip` is None if it is `headless`, and for ExternalName. `prefers_close`: its traffic should
-    stay in its zone, according to the hints of its endpoints. `proxy_name`, `marked_headless`, `exposure`: labels and
-    annotations that decide whether Cilium serves it (`exposure`).
+    """A Service. `cluster_ip` is None if it is `headless`, and for ExternalName; `cluster_ips`: one of each version of
+    IP. `prefers_close`: its traffic should stay in its zone, according to the hints of its endpoints. `proxy_name`,
+    `marked_headless`, `exposure`: labels and annotations that decide whether Cilium serves it (`exposure`).
     """
 
     namespace: str
@@ -110,6 +110,12 @@ class Service:
     proxy_name: str | None = None
     marked_headless: bool = False
     exposure: Mapping[str, str] = field(default_factory=dict)
+    cluster_ips: tuple[IpAddress, ...] = ()
+
+    def over(self, family: IpFamily) -> "Service":
+        """The Service at its ClusterIP of this version of IP; if it has none, at its own."""
+        ip = next((ip for ip in self.cluster_ips if family_of(ip) is family), self.cluster_ip)
+        return replace(self, cluster_ip=ip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,19 @@ nor those of nodes and API servers: a probe would give its author more than a po
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
 from ..addresses import IpAddress
 from .objects import Inventory, ServicePort
 
 IpNetwork = IPv4Network | IPv6Network
 _API_SERVER = "default", "kubernetes"
+# Where clouds serve credentials or settings of a node at addresses that are not link-local: AWS and Google Cloud over
+# IPv6, Alibaba Cloud, Azure.
+_METADATA_SERVERS: Final = frozenset(
+    map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ def _kind(ip: IpAddress, inventory: Inventory) -> str:
         "a loopback address": ip.is_loopback,
         "a link-local address": ip.is_link_local,
         "a multicast address": ip.is_multicast,
+        "an address where a cloud serves metadata of its machines": ip in _METADATA_SERVERS,
         "no address of a host": ip.is_unspecified or ip.is_reserved,
     }
     kind = next((kind for kind, holds in kinds.items() if holds), "")

@@ -5,9 +5,9 @@ the cluster, so a saved plan can be replayed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..addresses import IpAddress, IpFamily, family_of
+from ..addresses import IpAddress, IpFamily, family_of, with_port
 from ..api.reasons import Reason
 from .numbers import Port
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
@@ -45,6 +45,12 @@ class PodFacts:
         if not self.pod.ips:
             raise ValueError(f"pod {self.pod.namespace}/{self.pod.name} has no address")
         return self.pod.ips[0]
+
+    def over(self, family: IpFamily) -> "PodFacts":
+        """The pod with its addresses of this version of IP first."""
+        # stable: keeps the order within each version
+        ips = tuple(sorted(self.pod.ips, key=lambda ip: family_of(ip) is not family))
+        return replace(self, pod=replace(self.pod, ips=ips))
 
     @property
     def addresses(self) -> frozenset[IpAddress]:
@@ -84,7 +90,7 @@ class Backend:
     @property
     def label(self) -> str:
         """The address and, if known, the pod, for display."""
-        pod, address = self.pod_facts.pod if self.pod_facts else None, f"{self.ip}:{self.port}"
+        pod, address = self.pod_facts.pod if self.pod_facts else None, with_port(self.ip, self.port)
         return f"{pod.namespace}/{pod.name} ({address})" if pod else address
 
     @property
@@ -113,7 +119,7 @@ class Frontend:
     @property
     def address(self) -> str:
         """`ip:number`."""
-        return f"{self.ip}:{self.number}"
+        return with_port(self.ip, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,7 @@ class Plan:
 
     @property
     def family(self) -> IpFamily:
-        """The version of IP that the source speaks."""
+        """The version of IP of the path: that of the address that the source sends from."""
         return family_of(self.source.ip)
 
     @property
@@ -248,9 +254,11 @@ class Plan:
         return tuple({node.name: node.agent for node in nodes if node.agent}.values())
 
     @property
-    def pair(self) -> tuple[str, str]:
-        """Identifies one of the probe's paths: source and destination by name, independent of re-created pods."""
-        return f"{self.source.pod.namespace}/{self.source.pod.name}", self.destination
+    def pair(self) -> tuple[str, str, IpFamily]:
+        """Identifies one of the probe's paths: source and destination by name, independent of re-created pods, and the
+        version of IP.
+        """
+        return f"{self.source.pod.namespace}/{self.source.pod.name}", self.destination, self.family
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,20 @@
 """Pair + inventory → a `Plan` or `CannotRun`. The only module that resolves names to addresses. Called by `runs`."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from ..addresses import IpAddress, IpFamily, family_of
+from ..addresses import IpFamily, family_of
 from ..api.probe import Probe
 from ..api.reasons import Reason
 from ..api.spec.tls import CaFrom, KeyRef
 from ..api.spec.tls import Tls as TlsSpec
-from ..sources.agent.agent_config import from_config_map
 from .destination import PodEnd, cluster_dns, resolve_destination
+from .families import ends_of
 from .objects import Inventory
 from .pairs.pairs import Pair
-from .plan import CannotRun, Plan, PodFacts, PodTarget, ServiceTarget, Target
+from .plan import CannotRun, Nameserver, Plan, PodFacts, PodTarget, Target
 from .request import CaSource, Expectation, Request, Tls
 from .restrictions import UNRESTRICTED, Restrictions, forbidden
 from .source import resolve_source
-from .support import unsupported
 
 # Pods with these policies use the cluster's DNS. In the host network `ClusterFirst` means the node's own resolver.
 _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: ("ClusterFirstWithHostNet",)}
@@ -25,11 +23,16 @@ _ASKS_CLUSTER_DNS = {False: ("ClusterFirst", "ClusterFirstWithHostNet"), True: (
 def resolve(
     pair: Pair, probe: Probe, inventory: Inventory, restrictions: Restrictions = UNRESTRICTED
 ) -> Plan | CannotRun:
-    """The plan of this pair for one run of the probe, from the current state of the cluster."""
-    plan = _plan(pair, probe, inventory)
-    if isinstance(plan, CannotRun):
-        return plan
-    return forbidden(plan, restrictions, inventory) or plan
+    """The plan of this pair for one run of the probe, from the current state of the cluster: over the first of its
+    versions of IP that both ends have.
+    """
+    for family in pair.families:
+        plan = _plan(pair, probe, inventory, family)
+        if isinstance(plan, Plan):
+            return forbidden(plan, restrictions, inventory) or plan
+        if plan.reason is not Reason.NO_COMMON_IP_VERSION:
+            break
+    return plan
 
 
 def resolve_again(
@@ -41,27 +44,25 @@ def resolve_again(
 
 def pair_of(plan: Plan, probe: Probe) -> Pair:
     """The pair that the plan was made of."""
+    source, families = plan.source.pod.name, (plan.family,)
     pod = plan.backends[0].pod_facts.pod if plan.backends and plan.backends[0].pod_facts else None
     if isinstance(plan.target, PodTarget) and pod:
-        return Pair(plan.source.pod.name, PodEnd(pod.namespace, pod.name, plan.target.backend.port))
-    assert probe.spec.destination.service
-    return Pair(plan.source.pod.name, probe.spec.destination.service)
+        return Pair(source, PodEnd(pod.namespace, pod.name, plan.target.backend.port), families)
+    requested = probe.spec.destination.service or probe.spec.destination.address
+    assert requested
+    return Pair(source, requested, families)
 
 
-def _plan(pair: Pair, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
-    config = from_config_map(inventory.cilium_config())
-    if not config.ipv4:  # with other unsupported settings the request is still sent
-        message = f"Cilium runs with {unsupported(config)}, which this version of the operator can't judge"
-        return CannotRun(Reason.UNSUPPORTED_CONFIGURATION, message)
+def _plan(pair: Pair, probe: Probe, inventory: Inventory, family: IpFamily) -> Plan | CannotRun:
     found = resolve_source(probe, pair.source, inventory)
     if isinstance(found, CannotRun):
         return found
     source, container = found
     origin = f"{source.pod.namespace}/{source.pod.name}"
-    destination = resolve_destination(pair.destination, probe.meta.namespace, inventory, source.node)
+    destination = resolve_destination(pair.destination, probe.meta.namespace, inventory, source.node, family)
     if isinstance(destination, CannotRun):
         return replace(destination, source=origin)
-    ends = _of_one_ip_version(source, destination.target)
+    ends = ends_of(source, destination.target, family, pair.families)
     if isinstance(ends, CannotRun):
         return replace(ends, source=origin)
     source, target = ends
@@ -77,40 +78,17 @@ def _plan(pair: Pair, probe: Probe, inventory: Inventory) -> Plan | CannotRun:
         expect=_expectation(probe, target),
         config=dict(inventory.cilium_config()),
     )
-    asks_dns = source.pod.dns_policy in _ASKS_CLUSTER_DNS[source.pod.host_network]
-    return (
-        replace(plan, nameserver=cluster_dns(inventory, source.node)) if plan.by_name and asks_dns else plan
-    )
+    return replace(plan, nameserver=_nameserver(plan, inventory)) if plan.by_name else plan
 
 
-def _of_one_ip_version(source: PodFacts, target: Target) -> tuple[PodFacts, Target] | CannotRun:
-    """Select the addresses of one IP version: the source's address that it sends from, and the backends that it can
-    reach. Only IPv4 is supported.
-    """
-    reached = [backend.ip for backend in target.backends]
-    if isinstance(target, ServiceTarget):
-        reached = [target.frontend.ip]
-    if not reached:
-        return source, target
-    common = set(map(family_of, reached)) & set(map(family_of, source.pod.ips))
-    if not common:
-        message = f"{_texts(reached)} and {_texts(source.pod.ips)} have no IP version in common"
-        return CannotRun(Reason.NO_COMMON_IP_VERSION, message, destination=target.display)
-    if IpFamily.IPV4 not in common:
-        message = (
-            f"{_texts(source.pod.ips)} and {_texts(reached)} have only IPv6 in common, "
-            "which this version of the operator can't judge"
-        )
-        return CannotRun(Reason.UNSUPPORTED_DESTINATION, message, destination=target.display)
-    if not isinstance(target, PodTarget):
-        over_ipv4 = (b for b in target.backends if family_of(b.ip) is IpFamily.IPV4)
-        target = replace(target, backends=tuple(over_ipv4))
-    ips = tuple(sorted(source.pod.ips, key=family_of))  # stable: keeps the order within each version
-    return replace(source, pod=replace(source.pod, ips=ips)), target
-
-
-def _texts(ips: Iterable[IpAddress]) -> str:
-    return ", ".join(map(str, ips))
+def _nameserver(plan: Plan, inventory: Inventory) -> Nameserver | None:
+    """The cluster's DNS, if the source asks it and can reach it."""
+    pod = plan.source.pod
+    if pod.dns_policy not in _ASKS_CLUSTER_DNS[pod.host_network]:
+        return None
+    nameserver = cluster_dns(inventory, plan.source.node)
+    reached = nameserver and family_of(nameserver.frontend.ip) in map(family_of, pod.ips)
+    return nameserver if reached else None
 
 
 def _implausible(source: PodFacts, target: Target) -> str | None:

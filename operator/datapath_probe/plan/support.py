@@ -32,5 +32,3 @@ def _settings(config: AgentConfig) -> Iterator[str]:
         yield f"cni-chaining-mode {config.cni_chaining}"
     if config.cluster_id:
         yield f"a cluster mesh (cluster-id {config.cluster_id})"
-    if not config.ipv4:
-        yield "IPv6 only"

@@ -22,12 +22,13 @@ def capture_nodes(plan: Plan) -> list[str]:
 
 
 def capture_facts(plan: Plan, local_port: int) -> list[Fact]:
-    """The captures on these nodes."""
+    """The captures on these nodes; none for a source without IPv4, which is all that they contain."""
     config = from_config_map(plan.config)
     tunnel_port = config.tunnel_port if config.routing_mode == "tunnel" else None
     lasts_s = plan.request.timeout_s + CAPTURE_MARGIN_S
     clients = sorted(ip for ip in plan.source.addresses if isinstance(ip, IPv4Address))
-    return [pcap.fact(node, clients, local_port, tunnel_port, lasts_s) for node in capture_nodes(plan)]
+    nodes = capture_nodes(plan) if clients else ()
+    return [pcap.fact(node, clients, local_port, tunnel_port, lasts_s) for node in nodes]
 
 
 def busy(fact: Fact) -> Unavailable:

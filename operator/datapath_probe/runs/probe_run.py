@@ -94,7 +94,7 @@ class ProbeRun:
 
     async def _bounded(self, plan: Plan, shared: SharedByPaths, capture: bool) -> EndedPath:
         """Run the path once there is room for it, for a limited time."""
-        source, destination = plan.pair
+        source, destination, _ = plan.pair
         bind_contextvars(node=plan.source.pod.node)
         bound_s = plan.request.timeout_s + PATH_MARGIN_S
         async with self._slots, self._access.limits.request(plan), self._capturing(plan, capture) as nodes:

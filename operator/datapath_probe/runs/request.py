@@ -1,6 +1,6 @@
 """Sends the request of a path, with curl in the source's container. Called by `path_runner`."""
 
-from ..addresses import IpFamily, family_of
+from ..addresses import family_of
 from ..collect.interfaces import CaCertificates, ContainerRef, SourceContainers
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Reading, Unavailable
@@ -35,7 +35,7 @@ async def send(
         keep_body=plan.expect.body_contains is not None,
         show_addresses=isinstance(plan.target, AddressTarget) and plan.by_name,
         tls=curl.Tls(trusted, tls.server_name, tls.verify),
-        over_ipv4=any(family_of(ip) is IpFamily.IPV6 for ip in plan.source.pod.ips),
+        family=plan.family if len(set(map(family_of, plan.source.pod.ips))) > 1 else None,
     )
     argv, stdin = curl.argv(command)
     pod = plan.source.pod

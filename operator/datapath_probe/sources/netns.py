@@ -44,7 +44,7 @@ def survey(node: str) -> Fact:
 
 @parser("find in /var/run/cilium/netns", exit_codes=(0, 1))  # 1: a namespace was deleted meanwhile
 def parse(answer: Answer) -> Mapping[IpAddress, tuple[str, ...]] | Unavailable:
-    """Names of the namespaces with each IPv4 address. ValueError inside if the output is not a list of names and
+    """Names of the namespaces with each address. ValueError inside if the output is not a list of names and
     addresses.
 
     A namespace that could not be entered (it was just deleted) is left out; if none could, there is no answer.
@@ -52,6 +52,8 @@ def parse(answer: Answer) -> Mapping[IpAddress, tuple[str, ...]] | Unavailable:
     found: dict[IpAddress, dict[str, None]] = {}
     for name, device in _devices(answer):
         for assigned in device["addr_info"] or ():
+            if not assigned["local"]:  # one of another scope is shown empty
+                continue
             found.setdefault(address(assigned["local"].text()), {})[name] = None
     if not found and answer.stderr:
         return failed(answer, "find in /var/run/cilium/netns")

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..addresses import IpAddress
+from ..addresses import IpAddress, IpFamily, family_of
 
 SYN = frozenset({"SYN"})
 SYN_ACK = frozenset({"SYN", "ACK"})
 _DATA = frozenset({"ACK", "PSH"})
 DROPS, REDIRECTS, DIVERTS = "drops", "redirects", "sends elsewhere"
-_HANDSHAKE_OCTETS = 60  # IPv4 and TCP headers with options, no data
+_HANDSHAKE_OCTETS = {IpFamily.IPV4: 60, IpFamily.IPV6: 80}  # IP and TCP headers with options, no data
 
 
 class Match(Enum):
@@ -49,7 +49,7 @@ class Packet:
 
     def of_handshake(self, headers: int = 0) -> "Packet":
         """The first packet of a connection, or the reply to it; `headers`: bytes of the tunnel headers around it."""
-        octets = _HANDSHAKE_OCTETS + headers
+        octets = _HANDSHAKE_OCTETS[family_of(self.destination)] + headers
         if self.protocol != "tcp":
             return replace(self, octets=octets) if headers else self
         return replace(self, flags=SYN if self.state == "NEW" else SYN_ACK, octets=octets)

@@ -68,8 +68,31 @@ FAULTS: tuple[Fault, ...] = (
     *outside.FAULTS,
 )
 
+_OVER_IPV6 = (
+    *interface.FAULTS,
+    *program.FAULTS,
+    *service.FAULTS,
+    *ipcache.FAULTS,
+    *policy.FAULTS,
+    *flags.FAULTS,
+    *overlay.FAULTS,
+    *silent_drops.FAULTS,
+    *endpoint_map.FAULTS,
+    *application.FAULTS,
+)
+"""Those that concern IPv6 as they concern IPv4, in the modes of VXLAN."""
+_ONLY_IPV4 = ("mtu", "default-route", "without-address", "older-entry")
+"""Parts of their names: routes, addresses and entries of IPv4, and MTUs below the minimum of IPv6."""
+
 
 def faults_of(mode: Mode, only: Collection[str]) -> list[Fault]:
     """The faults that are possible in a mode. `only`: substrings of names; empty means all."""
-    possible = [fault for fault in FAULTS if mode in fault.modes]
+    if mode is Mode.IPV6:
+        possible = [
+            fault
+            for fault in _OVER_IPV6
+            if Mode.VXLAN in fault.modes and not any(part in fault.name for part in _ONLY_IPV4)
+        ]
+    else:
+        possible = [fault for fault in FAULTS if mode in fault.modes]
     return [fault for fault in possible if not only or any(part in fault.name for part in only)]

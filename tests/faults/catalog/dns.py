@@ -1,13 +1,18 @@
 """Faults of name resolution in the ship."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import NAMESPACE
-from faults.fault import Fault, broken, degraded
+from faults.fault import Fault, broken, degraded, healthy
 from faults.inject.dns import coredns_gone, file_changed
-from faults.inject.in_place import Injected
-from faults.inject.policies import Direction, enforced, policy
+from faults.inject.in_place import Injected, InPlace
+from faults.inject.maps import changed
+from faults.inject.policies import Direction, dns_through_proxy, enforced, policy
 from faults.scene import BOTH, OUTPOST, Scene, Target
 
+_UNUSED_PORT = 9
 RESOLUTION, UNRESOLVED = HopName.NAME_RESOLUTION, "DNSLookupFailed"
 
 
@@ -24,6 +29,22 @@ def _dns_denied(scene: Scene) -> Injected:
     return enforced(
         scene.lab, scene.api, policy("CiliumNetworkPolicy", spec), scene.ship, Direction.EGRESS, other
     )
+
+
+@contextmanager
+def _dns_through_proxy(scene: Scene) -> Iterator[None]:
+    with dns_through_proxy(scene.lab, scene.api, scene.ship, {"class": "xwing"}):
+        yield
+
+
+@contextmanager
+def _dns_through_a_wrong_port(scene: Scene) -> Iterator[InPlace]:
+    """The map redirects queries to a port where no proxy listens."""
+    with (
+        dns_through_proxy(scene.lab, scene.api, scene.ship, {"class": "xwing"}) as entry,
+        changed(entry, lambda value: _UNUSED_PORT.to_bytes(2, "big") + value[2:]) as in_place,
+    ):
+        yield in_place
 
 
 FAULTS = (
@@ -66,5 +87,12 @@ FAULTS = (
         degraded(RESOLUTION, "DNSUnexpectedAnswer"),
         Target.SERVICE,
     ),
+    Fault(
+        "dns-proxy-at-another-port",
+        _dns_through_a_wrong_port,
+        broken(RESOLUTION, "DNSPathBroken"),
+        Target.SERVICE,
+    ),
+    Fault("dns-through-the-proxy", _dns_through_proxy, healthy(), Target.SERVICE),
     Fault("dns-egress-denied", _dns_denied, broken(RESOLUTION, "DNSDenied"), Target.SERVICE),
 )

@@ -71,7 +71,7 @@ FAULTS = (
     ),
     Fault(
         "from-overlay-tail-call-missing",
-        lambda s: program_missing(overlay_tail_call(s.lab, s.destination, 7)),
+        lambda s: program_missing(overlay_tail_call(s.lab, s.destination, 10 if ":" in s.far.ip else 7)),
         broken(DECAP, "ProgramMissing", At.DESTINATION),
         modes=TUNNELED,
     ),

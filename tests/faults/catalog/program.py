@@ -17,6 +17,7 @@ from faults.scene import Scene, Target
 
 FROM_CONTAINER, TO_CONTAINER = "cil_from_container", "cil_to_container"
 IPV4_TAIL_CALL, IPV4_CT_INGRESS_TAIL_CALL, IPV4_FROM_HOST_TAIL_CALL = 7, 28, 23
+IPV6_TAIL_CALL = 10
 MISSING = "ProgramMissing"
 
 
@@ -30,6 +31,11 @@ def _no_policy_program(scene: Scene, pod: Pod) -> Injected:
 
 def _tail_call_missing(scene: Scene, pod: Pod, index: int) -> Injected:
     return program_missing(tail_call(scene.lab, pod.node, pod.endpoint, index))
+
+
+def _tail_call(pod: Pod) -> int:
+    """That of all packets from pods."""
+    return IPV6_TAIL_CALL if ":" in pod.ip else IPV4_TAIL_CALL
 
 
 def _of_another(scene: Scene, pod: Pod, other: Pod) -> Injected:
@@ -55,7 +61,7 @@ FAULTS = (
     ),
     Fault(
         "source-tail-call-missing",
-        lambda s: _tail_call_missing(s, s.ship, IPV4_TAIL_CALL),
+        lambda s: _tail_call_missing(s, s.ship, _tail_call(s.ship)),
         broken(SOURCE, MISSING),
     ),
     Fault("reply-program-detached", lambda s: _detached(s, s.far), either(REPLY, MISSING, At.DESTINATION)),
@@ -67,7 +73,7 @@ FAULTS = (
     ),
     Fault(
         "reply-tail-call-missing",
-        lambda s: _tail_call_missing(s, s.far, IPV4_TAIL_CALL),
+        lambda s: _tail_call_missing(s, s.far, _tail_call(s.far)),
         broken(REPLY, MISSING, At.DESTINATION),
     ),
     Fault(

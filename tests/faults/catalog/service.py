@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from datapath_probe.api.vocabulary import HopName
+from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, degraded, either, latent
 from faults.inject import conntrack, maps, objects, programs
 from faults.inject.in_place import Injected, InPlace
@@ -23,21 +24,34 @@ from faults.inject.maps import (
 from faults.modes import NODE_PORTS, PER_PACKET_LB
 from faults.scene import BOTH, LOCAL, OUTPOST, Scene, Target, service_path
 
-_ADDRESS, _PORT = 0, 4  # of a backend, and of a reverse NAT entry
+_ADDRESS = 0  # of a backend, and of a reverse NAT entry
 _COUNT, _REVERSE_NAT = 4, 6  # of slot 0
 _FLAGS, _HAS_AFFINITY = 8, 0x10  # of slot 0
 _AFFINITY_BACKEND = slice(8, 12)  # of a session affinity value
 _FREE_ADDRESS = 250
 
 
+def _port_at(scene: Scene) -> int:
+    """The offset of the port, which follows the address."""
+    return len(_packed(scene.far))
+
+
+def _packed(pod: Pod) -> bytes:
+    return ip_address(pod.ip).packed
+
+
+def _free_address(scene: Scene) -> bytes:
+    """An unused address of the far deathstar's node."""
+    return _packed(scene.far)[:-1] + bytes((_FREE_ADDRESS,))
+
+
 def _moved_backend(scene: Scene) -> Injected:
     """The backend has an unused address of the right node."""
-    address = ip_address(scene.far.ip).packed[:3] + bytes((_FREE_ADDRESS,))
-    return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_ADDRESS, address))
+    return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_ADDRESS, _free_address(scene)))
 
 
 def _wrong_port(scene: Scene) -> Injected:
-    return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_PORT, (81).to_bytes(2, "big")))
+    return changed(service_backend(scene.slot(OUTPOST, 1)), patched(_port_at(scene), (81).to_bytes(2, "big")))
 
 
 def _no_pod_selected(scene: Scene) -> Injected:
@@ -57,7 +71,7 @@ def _extra_backend(scene: Scene) -> Iterator[InPlace]:
     near = next(
         slot
         for slot in (scene.slot(BOTH, 1), scene.slot(BOTH, 2))
-        if service_backend(slot).read()[:4] == ip_address(scene.near.ip).packed
+        if service_backend(slot).read().startswith(_packed(scene.near))
     )
     count = patched(_COUNT, (2).to_bytes(2, "little"))
     with (
@@ -72,7 +86,7 @@ def _affinity_to_stale_backend(scene: Scene) -> Iterator[InPlace]:
     """Session affinity refers to a backend with an unused address that is in no slot."""
     frontend, stale = scene.slot(OUTPOST, 0), (60_001).to_bytes(4, "little")
     backend = service_backend(scene.slot(OUTPOST, 1))
-    address = ip_address(scene.far.ip).packed[:3] + bytes((_FREE_ADDRESS,))
+    address = _free_address(scene)
     wanted, back = ({"spec": {"sessionAffinity": kind}} for kind in ("ClientIP", "None"))
 
     def applied() -> bool:
@@ -80,7 +94,7 @@ def _affinity_to_stale_backend(scene: Scene) -> Iterator[InPlace]:
 
     with (
         objects.changed(scene.api, service_path(OUTPOST), wanted, back, applied),
-        added(replace(backend, key=stale), address + backend.read()[4:]),
+        added(replace(backend, key=stale), address + backend.read()[len(address) :]),
         added(affinity_match(frontend, stale), b"\0"),
     ):
         known = affinity(frontend, scene.ship.ip)
@@ -99,7 +113,7 @@ def _wrong_target_port(scene: Scene) -> Injected:
 
     def applied() -> bool:
         backend = service_backend(scene.slot(OUTPOST, 1)).find()  # None while it is replaced
-        return backend is not None and backend[_PORT:6] == (81).to_bytes(2, "big")
+        return backend is not None and backend[_port_at(scene) :][:2] == (81).to_bytes(2, "big")
 
     path = service_path(OUTPOST)
     ports = [[{"name": "http", "port": 80, "targetPort": target}] for target in (81, 80)]
@@ -111,7 +125,7 @@ def _one_of_two_backends(scene: Scene) -> maps.MapEntry:
     """The far backend of the Service of both deathstars."""
     slots = (scene.slot(BOTH, number) for number in (1, 2))
     backends = (service_backend(slot) for slot in slots)
-    return next(one for one in backends if one.read()[:4] == ip_address(scene.far.ip).packed)
+    return next(one for one in backends if one.read().startswith(_packed(scene.far)))
 
 
 def _leftover_entry(scene: Scene) -> Injected:
@@ -211,7 +225,7 @@ FAULTS = (
     ),
     Fault(
         "reverse-nat-wrong",
-        lambda s: changed(reverse_nat(s.slot(OUTPOST, 0)), patched(_PORT, (81).to_bytes(2, "big"))),
+        lambda s: changed(reverse_nat(s.slot(OUTPOST, 0)), patched(_port_at(s), (81).to_bytes(2, "big"))),
         broken(HopName.REPLY_TRANSLATION, "ReverseNATMismatch"),
         Target.SERVICE,
         modes=PER_PACKET_LB,

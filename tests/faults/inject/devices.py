@@ -41,19 +41,34 @@ def netns(lab: Lab, pod: Pod) -> str:
 
 @contextmanager
 def down(lab: Lab, node: str, device: str, *, inside: str = "") -> Iterator[InPlace]:
-    """A device that is down. Its routes are restored with it."""
+    """A device that is down. Its routes, and its addresses of IPv6, which it loses, are restored with it."""
     enter = ("ip", *_in(inside))
     routes = lab.run(node, *enter, "route", "show").stdout.splitlines()
+    over_ipv6 = _of_ipv6(lab, node, enter, device)
     try:
         with applied(
             lab, node, (*enter, "link", "set", device, "down"), (*enter, "link", "set", device, "up")
         ):
             yield lambda: "UP" not in link(lab, node, device, inside=inside)["flags"]
     finally:
+        for words in over_ipv6:
+            lab.run(node, *enter, "-6", *words)
         for route in sorted(
             routes, key=lambda line: " via " in line
         ):  # routes with a gateway last: they depend on the others
             lab.run(node, *enter, "route", "replace", *route.split())
+
+
+def _of_ipv6(lab: Lab, node: str, enter: tuple[str, ...], device: str) -> list[list[str]]:
+    """Arguments of `ip -6` that restore the device's addresses and routes; those with a gateway last."""
+    shown = lab.run(node, *enter, "-6", "-o", "address", "show", "dev", device, "scope", "global").stdout
+    addresses = [line.split()[3] for line in shown.splitlines()]
+    routes = lab.run(node, *enter, "-6", "route", "show", "dev", device).stdout.splitlines()
+    own = sorted((line for line in routes if "proto kernel" not in line), key=lambda line: " via " in line)
+    return [
+        *(["address", "replace", address, "dev", device, "nodad"] for address in addresses),
+        *(["route", "replace", *line.split(), "dev", device] for line in own),
+    ]
 
 
 @contextmanager

@@ -172,29 +172,32 @@ def patched(offset: int, patch: bytes) -> Callable[[bytes], bytes]:
 
 
 def ipcache_entry(lab: Lab, node: str, ip: str) -> MapEntry:
-    """A node's ipcache entry of a pod (/32): prefix length, cluster id, padding, family, address."""
-    return MapEntry(lab, node, "cilium_ipcache_v2", bytes.fromhex("40000000 0000 00 01") + _packed16(ip))
+    """A node's ipcache entry of a pod (/32, /128): prefix length, cluster id, padding, family, address."""
+    prefix = 32 + ip_address(ip).max_prefixlen
+    key = prefix.to_bytes(4, "little") + bytes((0, 0, 0, _family(ip))) + _packed16(ip)
+    return MapEntry(lab, node, "cilium_ipcache_v2", key)
 
 
 def endpoint_entry(lab: Lab, node: str, ip: str) -> MapEntry:
     """A node's endpoint map entry of an address: address, family, key, cluster id."""
-    return MapEntry(lab, node, "cilium_lxc", _packed16(ip) + bytes.fromhex("01 00 0000"))
+    return MapEntry(lab, node, "cilium_lxc", _packed16(ip) + bytes((_family(ip), 0, 0, 0)))
 
 
 def service_slot(lab: Lab, node: str, ip: str, port: int, number: int) -> MapEntry:
     """A slot of a Service's TCP port: address, port, number, protocol, scope. Slot 0 is the frontend."""
     key = ip_address(ip).packed + port.to_bytes(2, "big") + number.to_bytes(2, "little") + b"\x06\0\0\0"
-    return MapEntry(lab, node, "cilium_lb4_services_v2", key)
+    return MapEntry(lab, node, f"cilium_lb{ip_address(ip).version}_services_v2", key)
 
 
 def service_backend(slot: MapEntry) -> MapEntry:
     """The backend entry of a slot."""
-    return MapEntry(slot.lab, slot.node, "cilium_lb4_backends_v3", slot.read()[:4])
+    return MapEntry(slot.lab, slot.node, slot.map.replace("services_v2", "backends_v3"), slot.read()[:4])
 
 
 def reverse_nat(frontend: MapEntry) -> MapEntry:
     """The reverse NAT entry of a frontend (slot 0)."""
-    return MapEntry(frontend.lab, frontend.node, "cilium_lb4_reverse_nat", frontend.read()[6:8])
+    name = frontend.map.replace("services_v2", "reverse_nat")
+    return MapEntry(frontend.lab, frontend.node, name, frontend.read()[6:8])
 
 
 def affinity_match(frontend: MapEntry, backend: bytes) -> MapEntry:
@@ -204,8 +207,9 @@ def affinity_match(frontend: MapEntry, backend: bytes) -> MapEntry:
 
 def affinity(frontend: MapEntry, client: str) -> MapEntry:
     """The session affinity entry of a Service and a client."""
-    key = ip_address(client).packed + b"\0\0\0\0" + frontend.read()[6:8] + b"\0\0\0\0\0\0"
-    return replace(frontend, map="cilium_lb4_affinity", key=key)
+    key = _packed16(client)[: max(8, len(ip_address(client).packed))]
+    key += frontend.read()[6:8] + b"\0\0\0\0\0\0"
+    return replace(frontend, map=frontend.map.replace("services_v2", "affinity"), key=key)
 
 
 def affinity_value(lab: Lab, node: str, backend: bytes) -> bytes:
@@ -237,8 +241,13 @@ def overlay_tail_call(lab: Lab, node: str, index: int) -> MapEntry:
 
 
 def _packed16(ip: str) -> bytes:
-    """An IPv4 address in the format of Cilium's map keys."""
+    """An address in the format of Cilium's map keys."""
     return ip_address(ip).packed.ljust(16, b"\0")
+
+
+def _family(ip: str) -> int:
+    """ENDPOINT_KEY_IPV4 or ENDPOINT_KEY_IPV6."""
+    return 1 if ip_address(ip).version == 4 else 2
 
 
 def _octets(data: bytes) -> list[str]:

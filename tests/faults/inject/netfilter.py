@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from datapath_probe.addresses import IpFamily, family_of, parse_address
 from e2e.galaxy import Pod
 from faults.inject import devices
 from faults.inject.commands import applied
@@ -12,8 +13,17 @@ from lab.cluster import Lab
 
 def rule(lab: Lab, node: str, chain: str, *words: str, table: str = "filter") -> AbstractContextManager[None]:
     """A rule at the start of its chain."""
-    iptables = ("iptables", "--wait", "--table", table)
+    iptables = (_program("iptables", any(map(_is_ipv6, words))), "--wait", "--table", table)
     return applied(lab, node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))
+
+
+def _is_ipv6(word: str) -> bool:
+    ip = parse_address(word)
+    return ip is not None and family_of(ip) is IpFamily.IPV6
+
+
+def _program(name: str, over_ipv6: bool) -> str:
+    return name.replace("iptables", "ip6tables") if over_ipv6 else name
 
 
 @contextmanager
@@ -33,5 +43,5 @@ def rule_in_pod(
 ) -> AbstractContextManager[None]:
     """The same in a pod's network namespace; `program`: selects the iptables backend."""
     enter = ("ip", "netns", "exec", devices.netns(lab, pod))
-    iptables = (*enter, program, "--wait", "--table", table)
+    iptables = (*enter, _program(program, ":" in pod.ip), "--wait", "--table", table)
     return applied(lab, pod.node, (*iptables, "-I", chain, *words), (*iptables, "-D", chain, *words))

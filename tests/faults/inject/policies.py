@@ -17,6 +17,9 @@ from lab.cluster import Lab
 CILIUM = "/apis/cilium.io/v2"
 _NAME = "faults"
 _ANY_IDENTITY = 0
+_TCP, _UDP = 6, 17
+_DNS_PORT = 53
+_NAME_SERVERS = {"k8s:io.kubernetes.pod.namespace": "kube-system", "k8s-app": "kube-dns"}
 
 
 class Direction(IntEnum):
@@ -26,12 +29,14 @@ class Direction(IntEnum):
     EGRESS = 1
 
 
-def map_entry(lab: Lab, pod: Pod, direction: Direction, identity: int, port: int = 80) -> MapEntry:
-    """A pod's policy map entry of a peer and a TCP port: prefix length, identity, direction, protocol, port."""
+def map_entry(
+    lab: Lab, pod: Pod, direction: Direction, identity: int, port: int = 80, protocol: int = _TCP
+) -> MapEntry:
+    """A pod's policy map entry of a peer and a port: prefix length, identity, direction, protocol, port."""
     key = (
         (64).to_bytes(4, "little")
         + identity.to_bytes(4, "little")
-        + bytes((direction, 6))
+        + bytes((direction, protocol))
         + port.to_bytes(2, "big")
     )
     return MapEntry(lab, pod.node, f"cilium_policy_v2_{pod.endpoint:05d}", key)
@@ -55,6 +60,34 @@ def enforced(
 
     with objects.created(api, _path(policy["kind"]), policy, denies) as in_place:
         yield in_place
+
+
+@contextmanager
+def dns_through_proxy(lab: Lab, api: Api, pod: Pod, labels: Object) -> Iterator[MapEntry]:
+    """A policy that sends the DNS queries of pods with these labels through the DNS proxy, and allows the rest. Yields
+    the entry of the pod's policy map that redirects them.
+    """
+    rules = {
+        "ports": [{"port": str(_DNS_PORT), "protocol": "ANY"}],
+        "rules": {"dns": [{"matchPattern": "*"}]},
+    }
+    egress = [
+        {"toEndpoints": [{"matchLabels": _NAME_SERVERS}], "toPorts": [rules]},
+        {"toEndpoints": [{"matchLabels": {"class": "deathstar"}}]},
+    ]
+    spec = {"endpointSelector": {"matchLabels": labels}, "egress": egress}
+    body = policy("CiliumNetworkPolicy", spec)
+    endpoints = api.items(f"{CILIUM}/namespaces/kube-system/ciliumendpoints")
+    server = next(one for one in endpoints if one["metadata"]["name"].startswith("coredns"))
+    identity: int = server["status"]["identity"]["id"]
+    entry = map_entry(lab, pod, Direction.EGRESS, identity, _DNS_PORT, _UDP)
+
+    def redirects() -> bool:
+        value = entry.find()
+        return value is not None and value[:2] != bytes(2)  # the port of the proxy
+
+    with objects.created(api, _path(body["kind"]), body, redirects):
+        yield entry
 
 
 def _path(kind: str) -> str:

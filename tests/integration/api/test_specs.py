@@ -35,6 +35,7 @@ def test_a_minimal_spec_gets_the_documented_defaults(probes: client.CustomObject
         "suspend": False,
         "source": {"pod": "xwing", "client": "Container"},
         "destination": {"service": {"name": "deathstar", "port": 80, "frontend": "ClusterIP"}},
+        "ipFamily": "Any",
         "request": {"protocol": "HTTP", "method": "GET", "path": "/", "timeout": "5s"},
         "expect": {"outcome": "Delivered"},
         "threshold": {"failures": 1, "successes": 1},

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from kubernetes.aio.client import ApiClient
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.api.spec.request import Method
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.errors import EvidenceError
@@ -121,8 +122,8 @@ async def refusal(client: ExecClient, target: ContainerRef, *argv: str) -> ExecE
 def requests() -> Iterator[curl.CurlRequest]:
     """Every kind of request that a probe can send."""
     plain = curl.CurlRequest("http", "cart.shop.svc", 80, "GET", "/", (), b"", 5.0, 20000, keep_body=False)
-    for method, keep_body, over_ipv4 in product(Method, (False, True), (False, True)):
-        yield replace(plain, method=method, keep_body=keep_body, over_ipv4=over_ipv4)
+    for method, keep_body, family in product(Method, (False, True), (None, *IpFamily)):
+        yield replace(plain, method=method, keep_body=keep_body, family=family)
     for tls in (curl.Tls(trusted="-----BEGIN"), curl.Tls(verify=False), curl.Tls(server_name="cart.test")):
         yield replace(plain, protocol="https", tls=tls)
     yield replace(plain, protocol="tcp")

@@ -56,6 +56,12 @@ INVALID_PROTOCOLS: dict[str, Refused] = {
     "a server name with a port": Refused(https({"serverName": "a:443"}), "must be a host name"),
     "a server name with a line break": Refused(https({"serverName": "a\n"}), "must be a host name"),
     "a server name with a bracket": Refused(https({"serverName": "[::1]"}), "must be a host name"),
+    **{
+        f"a server name that curl takes for an address, {name}": Refused(
+            https({"serverName": name}), "must be a host name"
+        )
+        for name in ("2852039166", "0xa9fea9fe", "127.1", "0x7f.1", "017700000001", "127.000.000.001")
+    },
     "the certificate of HTTP": Refused(
         spec(expect={"certificateExpiresAfter": "336h"}), "set request.protocol to HTTPS"
     ),

@@ -217,6 +217,9 @@ INVALID: dict[str, Refused] = {
     "a host with a user": Refused(outside("a@example.org"), _HOST),
     "a host that is an option": Refused(outside("-K.example.org"), _HOST),
     "a Service's name as a host": Refused(outside("cart.shop.svc"), "specify destination.service"),
+    "a name of a Service in another domain": Refused(
+        outside("cart.shop.svc.example.internal"), "specify destination.service"
+    ),
     "a full name of a Service as a host": Refused(
         outside("cart.shop.svc.cluster.local"), "specify destination.service"
     ),

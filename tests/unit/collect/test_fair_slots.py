@@ -78,6 +78,16 @@ async def test_waiting_parties_take_turns_whatever_the_number_of_their_requests(
     assert work.granted[1:] == ["many", "few", "many", "few", "many"]
 
 
+async def test_a_newcomer_does_not_wait_for_two_turns_of_the_party_that_was_just_served() -> None:
+    work = Work(1)
+    for party in ("busy", "busy", "busy", "other", "other", "newcomer"):
+        await work.start(party)
+    for party in ("busy", "other", "newcomer", "busy", "other"):
+        assert work.granted[-1] == party
+        await work.end(party)
+    assert work.granted == ["busy", "other", "newcomer", "busy", "other", "busy"]
+
+
 async def test_work_that_has_begun_goes_before_new_work_of_the_same_party_only() -> None:
     work = Work(1)
     await work.start("a")
@@ -88,7 +98,7 @@ async def test_work_that_has_begun_goes_before_new_work_of_the_same_party_only()
     while work.running:
         order.append(work.tasks.index(next(task for task in work.tasks if not task.done())))
         await work.end(work.running[0][0])
-    assert work.granted == ["a", "a", "b", "a", "a", "a"]
+    assert work.granted == ["a", "b", "a", "a", "a", "a"]
     assert [task.done() for task in work.tasks] == [True] * 6
     assert order[0] == 0
 

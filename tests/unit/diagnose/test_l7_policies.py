@@ -14,6 +14,7 @@ from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict, Wit
 from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.finding.finding import Finding
 from datapath_probe.diagnose.run.run import PathRun
+from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.evidence.store import Evidence
 from datapath_probe.plan.plan import PodFacts
@@ -180,6 +181,29 @@ def test_a_node_that_does_not_deliver_packets_to_the_proxy_is_named(
 def test_what_the_proxy_does_with_packets_is_not_followed() -> None:
     diagnosis = diagnose(to_proxy(behind_l7_policy("healthy-cross-node"), printed(PROXY_ROUTE)))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+
+
+def sockets(run: PathRun, lines: str) -> PathRun:
+    """The run whose destination's node has these sockets at the proxy's port, read twice."""
+    run = to_proxy(run, printed(PROXY_ROUTE))
+    (fact,) = [one for one in facts_of(run) if one.kind is FactKind.SOCKETS and not one.get("namespace")]
+    assert fact.node == target(run).node.name
+    answer = printed(lines)
+    return replace(run, evidence=Evidence({**dict(run.evidence), fact: (answer, answer)}))
+
+
+@pytest.mark.parametrize("lines", ["", "ESTAB 0 0 127.0.0.1:11111 127.0.0.1:40000\n"])
+def test_a_redirect_to_a_port_where_no_process_listens_is_named(lines: str) -> None:
+    diagnosis = diagnose(sockets(behind_l7_policy("destination-link-down"), lines))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.BROKEN, Reason.PROXY_NOT_LISTENING)
+    assert diagnosis.divergence is not None
+    assert diagnosis.divergence.hop is HopName.INGRESS_POLICY
+    assert "a proxy at port 11111 of" in diagnosis.divergence.message
+
+
+def test_a_proxy_that_listens_is_no_fault() -> None:
+    listening = sockets(behind_l7_policy("healthy-cross-node"), "LISTEN 0 128 127.0.0.1:11111 0.0.0.0:*\n")
+    assert diagnose(listening).reason is Reason.UNSUPPORTED_CONFIGURATION
 
 
 def test_only_a_path_through_the_proxy_depends_on_its_rule() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, facts_of
@@ -21,6 +22,7 @@ from datapath_probe.sources.bpf.socket_lb import CgroupLink
 from datapath_probe.sources.maps import conntrack
 from unit.recorded import recorded
 
+CONNECT, PROGRAMS = socket_lb.connect(IpFamily.IPV4), socket_lb.all_programs(IpFamily.IPV4)
 GONE = {"error": "bpf obj get (/sys/fs/bpf/cilium/…): No such file or directory"}
 NO_PROGRAM = Answer(255, b"", b"", 0.0, 0.0)
 
@@ -75,9 +77,9 @@ def test_a_detached_program_is_the_cause_and_the_name_its_symptom(
     run = unresolved()
     node = run.plan.source.node.name
     assert diagnose(run).reason is Reason.DNS_LOOKUP_FAILED
-    answers = {socket_lb.link(node): of_link}
+    answers = {socket_lb.link(node, CONNECT): of_link}
     if of_program:
-        answers[socket_lb.program(node)] = of_program
+        answers[socket_lb.program(node, CONNECT)] = of_program
     diagnosis = diagnose(answering(run, answers))
     assert diagnosis.divergence is not None
     assert (diagnosis.divergence.hop, diagnosis.reason) == (
@@ -99,9 +101,9 @@ def test_a_detached_program_is_the_cause_and_the_name_its_symptom(
 def test_a_program_that_may_be_attached_is_not_the_cause(of_link: Answer, of_program: Answer | None) -> None:
     run = unresolved()
     node = run.plan.source.node.name
-    answers = {socket_lb.link(node): of_link}
+    answers = {socket_lb.link(node, CONNECT): of_link}
     if of_program:
-        answers[socket_lb.program(node)] = of_program
+        answers[socket_lb.program(node, CONNECT)] = of_program
     assert diagnose(answering(run, answers)).reason is Reason.DNS_LOOKUP_FAILED
 
 
@@ -112,18 +114,18 @@ def sockets(*pods: object, root: object = None) -> Answer:
     return Answer(0, "\n".join(lines).encode(), b"", 0.0, 0.0)
 
 
-def program(number: int, name: str = socket_lb.CONNECT) -> dict[str, object]:
+def program(number: int, name: str = CONNECT) -> dict[str, object]:
     return {"id": number, "attach_type": "cgroup_inet4_connect", "name": name}
 
 
 def with_sockets(run: PathRun, sockets_: Answer, of_link: Answer) -> PathRun:
     source = run.plan.source
-    answers = {socket_lb.link(source.node.name, name): of_link for name in socket_lb.PROGRAMS}
+    answers = {socket_lb.link(source.node.name, name): of_link for name in PROGRAMS}
     fact = socket_lb.of_pod(source.node.name, "/run/cilium/cgroupv2", source.pod.uid)
     return answering(run, {**answers, fact: sockets_})
 
 
-ALL = [program(7, name) for name in socket_lb.PROGRAMS]
+ALL = [program(7, name) for name in PROGRAMS]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ ALL = [program(7, name) for name in socket_lb.PROGRAMS]
     [
         sockets([program(3, "sd_devices")], root=ALL),  # attached to a cgroup beside the pod's
         sockets(None),
-        sockets([one for one in ALL if one["name"] != socket_lb.CONNECT]),
+        sockets([one for one in ALL if one["name"] != CONNECT]),
         sockets([one for one in ALL if one["name"] != "cil_sock4_sendmsg"]),
         sockets([one for one in ALL if one["name"] != "cil_sock4_recvmsg"]),
     ],

@@ -7,6 +7,7 @@ import pytest
 from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.evidence.reading import Answer
+from datapath_probe.plan.plan import AddressTarget
 from unit.recorded import recorded
 
 
@@ -38,3 +39,20 @@ def test_a_success_without_a_local_address_does_not_count(report: bytes) -> None
     assert isinstance(reading, Answer)
     diagnosis = diagnose(replace(run, request=replace(run.request, reading=replace(reading, stderr=report))))
     assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, "ImplausibleClientReport")
+
+
+def test_a_host_outside_the_cluster_is_not_the_source_itself() -> None:
+    """Packets to itself leave no trace, so nothing would confirm such a report."""
+    run = recorded("healthy-cross-node")
+    reading, own = run.request.reading, str(run.plan.source.ip).encode()
+    assert isinstance(reading, Answer)
+    host = "www.example.org"
+    plan = replace(
+        run.plan,
+        target=AddressTarget(f"{host}:80", host, 80, ()),
+        request=replace(run.plan.request, host=host),
+    )
+    forged = replace(reading, stderr=reading.stderr.replace(str(run.plan.backends[0].ip).encode(), own))
+    assert forged != reading
+    diagnosis = diagnose(replace(run, plan=plan, request=replace(run.request, reading=forged)))
+    assert (diagnosis.verdict, diagnosis.reason) == (ProbeVerdict.UNKNOWN, "UnsupportedDestination")

@@ -12,7 +12,7 @@ from lab import cilium, controlplane, gobuild, packages, preconditions
 from lab.kubelet import kubelet_config
 from lab.node import Node
 from lab.paths import CHECKOUT, HERE
-from lab.settings import CILIUM_MODULES, DNS_SERVICE_IP, Attach, Mode, Settings
+from lab.settings import CILIUM_MODULES, DNS_SERVICE_IP, Attach, Ip, Mode, Settings
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_a_setting_changes_a_value_of_the_chart_that_is_otherwise_the_default(
 
 def test_the_documentation_lists_every_value_that_is_not_the_default_of_the_chart() -> None:
     every = (
-        Settings(mode, attach, endpoint_routes=routes, hubble=hubble)
-        for mode, attach, routes, hubble in product(Mode, Attach, (True, False), (True, False))
+        Settings(mode, attach, endpoint_routes=routes, hubble=hubble, ip=ip)
+        for mode, attach, routes, hubble, ip in product(Mode, Attach, (True, False), (True, False), Ip)
     )
     used = {f"{name}: {json.dumps(value)}" for one in every for name, value in cilium.values(one).items()}
     section = (CHECKOUT / "docs/lab.md").read_text().partition("\n## Values of the Cilium chart\n")[2]
@@ -67,8 +67,18 @@ def test_the_operator_of_cilium_has_the_allocator_of_the_default_ipam_mode(versi
     assert gobuild.cilium(version).tags == "ipam_provider_operator"
 
 
+def test_in_dual_stack_every_program_knows_both_versions_of_ip() -> None:
+    dual = Settings(ip=Ip.DUAL)
+    flags = [
+        flag for argv in controlplane.commands(Node("node1"), Path("/bin"), dual).values() for flag in argv
+    ]
+    assert "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112" in flags
+    assert cilium.values(dual)["ipv6.enabled"] is True
+    assert "ipv6.enabled" not in cilium.values(Settings())
+
+
 def test_the_api_server_starts_after_etcd() -> None:
-    roles = list(controlplane.commands(Node("node1"), Path("/bin")))
+    roles = list(controlplane.commands(Node("node1"), Path("/bin"), Settings()))
     assert roles == list(controlplane.ROLES)
     assert roles.index("etcd") < roles.index("kube-apiserver")
 

@@ -4,7 +4,7 @@ from click.testing import CliRunner
 from lab import lifecycle
 from lab.cli import main
 from lab.cluster import Lab
-from lab.settings import Attach, Mode, Settings, SettingsError, node_ip
+from lab.settings import Attach, Ip, Mode, Settings, SettingsError, node_ip, node_ip_v6
 from lab.shell import LabError
 
 
@@ -18,7 +18,15 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         raise LabError("not in a unit test")
 
     monkeypatch.setattr(lifecycle, "up", up)
-    for name in ("LAB_MODE", "LAB_ATTACH", "LAB_CILIUM", "LAB_NODES", "LAB_ENDPOINT_ROUTES", "LAB_HUBBLE"):
+    for name in (
+        "LAB_MODE",
+        "LAB_ATTACH",
+        "LAB_CILIUM",
+        "LAB_NODES",
+        "LAB_ENDPOINT_ROUTES",
+        "LAB_HUBBLE",
+        "LAB_IP",
+    ):
         monkeypatch.delenv(name, raising=False)
     return seen
 
@@ -36,8 +44,10 @@ def test_options_come_from_the_environment_and_flags_take_precedence(
     monkeypatch.setenv("LAB_NODES", "3")
     monkeypatch.setenv("LAB_ENDPOINT_ROUTES", "1")
     monkeypatch.setenv("LAB_HUBBLE", "0")
+    monkeypatch.setenv("LAB_IP", "dual")
     CliRunner().invoke(main, ["up", "--mode", "kpr"])
-    assert requested == [Settings(Mode.KPR, Attach.TC, "1.18.5", 3, endpoint_routes=True, hubble=False)]
+    expected = Settings(Mode.KPR, Attach.TC, "1.18.5", 3, endpoint_routes=True, hubble=False, ip=Ip.DUAL)
+    assert requested == [expected]
 
 
 def test_an_empty_environment_variable_counts_as_unset(
@@ -75,7 +85,7 @@ def test_invalid_settings_are_rejected_in_code_too() -> None:
 
 
 def test_settings_are_restored_from_the_record_of_a_lab() -> None:
-    settings = Settings(Mode.NATIVE, Attach.TC, "1.18.5", 3, endpoint_routes=True)
+    settings = Settings(Mode.NATIVE, Attach.TC, "1.18.5", 3, endpoint_routes=True, ip=Ip.DUAL)
     assert Settings.from_dict(settings.to_dict()) == settings
 
 
@@ -83,3 +93,5 @@ def test_every_node_has_its_own_address() -> None:
     names = Settings(nodes=9).node_names
     assert len({node_ip(name) for name in names}) == 9
     assert node_ip("node1") == "172.30.0.11"
+    assert len({node_ip_v6(name) for name in names}) == 9
+    assert node_ip_v6("node1") == "fd00:172:30::11"

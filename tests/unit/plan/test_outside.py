@@ -73,6 +73,11 @@ def test_the_path_ends_where_packets_leave_the_node() -> None:
         ("172.30.0.11", "an address of node node1"),
         ("::1", "loopback"),
         ("fe80::1", "link-local"),
+        ("fd00:ec2::254", "metadata"),
+        ("fd20:ce::254", "metadata"),
+        ("100.100.100.200", "metadata"),
+        ("168.63.129.16", "metadata"),
+        ("::ffff:100.100.100.200", "metadata"),
         ("::ffff:127.0.0.1", "loopback"),
         ("::ffff:169.254.169.254", "link-local"),
     ],
@@ -99,6 +104,14 @@ def test_a_denied_range_is_denied_even_if_allowed() -> None:
     assert isinstance(refused, CannotRun)
     assert "203.0.113.0/24" in refused.message
     assert isinstance(planned("198.51.100.1", denying("203.0.113.0/24")), Plan)
+
+
+def test_a_name_that_the_search_list_makes_a_service_is_none_outside() -> None:
+    refused = planned("deathstar.default", Restrictions())
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.UNSUPPORTED_DESTINATION
+    assert "Service default/deathstar" in refused.message
+    assert isinstance(planned("deathstar.example", Restrictions()), Plan)
 
 
 @pytest.mark.parametrize("host", [OUTSIDE, "www.example.org"])

@@ -16,13 +16,21 @@ from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.evidence.size import LARGE_BYTES, is_large, size_of, without_large_answers
+from datapath_probe.evidence.size import (
+    LARGE_BYTES,
+    LARGE_NODE_RULES_BYTES,
+    has_large_node_rules,
+    is_large,
+    size_of,
+    without_large_answers,
+)
 from datapath_probe.runs import diagnosis_process
 from datapath_probe.runs.bounded_diagnosis import BoundedDiagnosis
-from datapath_probe.runs.diagnosis_worker import DiagnosisLimitError, DiagnosisWorker
+from datapath_probe.runs.diagnosis_worker import LIMIT_S, DiagnosisLimitError, DiagnosisWorker
 from datapath_probe.sources.netfilter import iptables
 from unit.diagnose.netstack.test_netfilter import answered, inside
 from unit.recorded import recorded
+from unit.sources.worst_case import kube_proxy
 
 FILTERED = "filter-drops-inside-the-destination"
 DROP = "[68:4080] -A INPUT -p tcp -m tcp --dport 80 -j DROP\n"
@@ -134,6 +142,27 @@ async def test_a_call_does_not_wait_for_others_without_end() -> None:
     await asyncio.gather(busy, return_exceptions=True)
 
 
+@pytest.mark.looptime
+async def test_a_call_of_a_newcomer_waits_for_one_call_of_another_namespace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each call of the other ends at the limit of time, and the process is started again. Simulated time."""
+    mine = recorded(FILTERED)
+    source = replace(mine.plan.source, pod=replace(mine.plan.source.pod, namespace="other"))
+    others = replace(mine, plan=replace(mine.plan, source=source))
+
+    async def called(self: DiagnosisWorker, function: object, run: PathRun) -> float:
+        await asyncio.sleep(LIMIT_S + 1.0)
+        return asyncio.get_running_loop().time()
+
+    monkeypatch.setattr(DiagnosisWorker, "_call", called)
+    worker = DiagnosisWorker()
+    busy = [asyncio.create_task(worker.call(process_of, others)) for _ in range(4)]
+    await asyncio.sleep(0.1)
+    assert await worker.call(process_of, mine) == pytest.approx(2 * (LIMIT_S + 1.0))
+    await asyncio.gather(*busy, return_exceptions=True)
+
+
 async def test_a_process_that_was_killed_while_it_was_idle_is_replaced(worker: DiagnosisWorker) -> None:
     killed = await worker.call(process_of, recorded(FILTERED))
     assert worker._process is not None
@@ -222,3 +251,66 @@ async def test_rules_of_a_pod_hold_up_the_event_loop_for_no_longer_than_a_moment
         holds_s.append(await longest_hold_s(task))
         assert task.result().divergence is not None
     assert min(holds_s) < 0.1, holds_s
+
+
+def with_services(services: int) -> PathRun:
+    """The recorded run, with the rules of kube-proxy on both nodes, as they are read before and after the pause."""
+    run = recorded(FILTERED)
+    source, target = run.plan.source.pod.node, inside(run)[0]
+    for node in (source, target):
+        for counted in (0, 3):
+            rules = kube_proxy(services).replace(b"[9:540]", b"[%d:540]" % counted)
+            answer = Answer(0, rules, b"", 7.0, 0.1)
+            run = replace(run, evidence=run.evidence.adding([iptables.fact(node)], [answer]))
+    return run
+
+
+class Refusing(DiagnosisWorker):
+    """Evidence with large rules of nodes does not go to the process."""
+
+    async def call(self, function, run):  # type: ignore[no-untyped-def]
+        raise AssertionError
+
+
+@pytest.mark.parametrize("services", [60, 2_500])
+async def test_rules_of_nodes_are_judged_in_this_process_with_the_same_result(services: int) -> None:
+    run = with_services(services)
+    diagnosis = BoundedDiagnosis(Refusing(), FairSlots(1).slot("default"))
+    assert has_large_node_rules(run.evidence) is (services > 60)
+    found, facts = await diagnosis.diagnose(run), await diagnosis.facts_of(run)
+    answers = [reading for _, readings in run.evidence for reading in readings if isinstance(reading, Answer)]
+    assert sum(size_of(answer) for answer in answers if answer.records) < LARGE_BYTES + LARGE_NODE_RULES_BYTES
+    assert found == diagnose(run)
+    assert found.divergence is not None
+    assert found.divergence.hop is HopName.DESTINATION_INTERFACE
+    assert diagnosis.judged(run) is run
+    assert facts == facts_of(run)
+
+
+async def test_large_rules_of_nodes_leave_the_event_loop_its_turns() -> None:
+    """The most CPU time of both threads between two turns: that of the diagnosis holds the interpreter."""
+    run = with_services(2_500)
+    shares = []
+    for _ in range(4):
+        began = last = time.process_time()
+        bounded = BoundedDiagnosis(Refusing(), FairSlots(1).slot("default"))
+        task = asyncio.create_task(bounded.diagnose(run))
+        longest_s = 0.0
+        while not task.done():
+            await asyncio.sleep(0.001)
+            now = time.process_time()
+            longest_s, last = max(longest_s, now - last), now
+        shares.append(longest_s / (last - began))
+    assert min(shares) < 0.5, shares
+
+
+def test_rules_of_pods_count_whatever_nodes_have() -> None:
+    run = with_services(2_500)
+    assert not is_large(run.evidence)
+    large = with_rules(5_000)
+    both = replace(large, evidence=type(run.evidence)({**run.evidence.readings, **large.evidence.readings}))
+    assert is_large(both.evidence)
+    left = without_large_answers(both.evidence, "too large")
+    of_pod, of_node = iptables.fact(*inside(run)), iptables.fact(inside(run)[0])
+    assert isinstance(left.latest(of_pod), Unavailable)
+    assert isinstance(left.latest(of_node), Answer)

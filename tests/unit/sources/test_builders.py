@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapath_probe.addresses import IpAddress
+from datapath_probe.addresses import IpAddress, IpFamily
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.kube.exec.commands import argv_of
@@ -27,7 +27,7 @@ Build = Callable[[int], Fact]
 BITS_16: dict[str, Build] = {
     "frontend": lambda port: lbmap.slot("n", Frontend(IP, port), 0),
     "slot": lambda number: lbmap.slot("n", Frontend(IP, 80), number),
-    "RevNAT id": lambda number: lbmap.revnat("n", number),
+    "RevNAT id": lambda number: lbmap.revnat("n", number, IpFamily.IPV4),
     "client": lambda port: conntrack.out_entry("n", IP, port, OTHER, 80),
     "server": lambda port: conntrack.in_entry("n", IP, 80, OTHER, port),
     "VIP": lambda port: conntrack.service_entry("n", IP, 80, OTHER, port),
@@ -39,7 +39,7 @@ BITS_16: dict[str, Build] = {
     "pinned link": lambda number: bpftool.endpoint_link("n", number, "cil_from_container"),
 }
 BITS_32: dict[str, Build] = {
-    "backend": lambda number: lbmap.backend("n", number),
+    "backend": lambda number: lbmap.backend("n", number, IpFamily.IPV4),
     "tail call": lambda number: bpftool.endpoint_call("n", 1, number),
     "overlay's tail call": lambda number: bpftool.overlay_call("n", number),
     "program": lambda number: bpftool.prog("n", number),

@@ -160,6 +160,15 @@ def test_the_monitor_prints_drops_as_json_and_verdicts_as_text() -> None:
     assert flows.lost == 3
 
 
+def test_the_monitor_prints_addresses_of_ipv6_in_brackets() -> None:
+    verdict = VERDICT.replace("10.0.1.1", "[fd00::1:1]").replace("10.0.0.2", "[fd00::2]")
+    drop = json.dumps(DROP).replace("10.0.1.1", "fd00::1:1").replace("10.0.0.2", "fd00::2")
+    flows = monitor.parse(printed(f"{verdict}\n{drop}\n", 124))
+    assert isinstance(flows, Flows)
+    ends = [(flow.source, flow.source_port, flow.destination, flow.destination_port) for flow in flows.flows]
+    assert ends == [(ip_address("fd00::1:1"), 20000, ip_address("fd00::2"), 80)] * 2
+
+
 TRACE = {
     "cpu": "CPU 01:",
     "type": "trace",

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
@@ -89,8 +90,10 @@ KEYS = {
         "cilium_lb6_services_v2",
         "fd 00 00 00 00 00 00 00 00 00 00 00 00 01 00 02 01 bb 01 00 06 00 00 00",
     ),
-    "backend": (lbmap.backend("n", 18), "cilium_lb4_backends_v3", "12 00 00 00"),
-    "reverse NAT": (lbmap.revnat("n", 5), "cilium_lb4_reverse_nat", "00 05"),
+    "backend": (lbmap.backend("n", 18, IpFamily.IPV4), "cilium_lb4_backends_v3", "12 00 00 00"),
+    "reverse NAT": (lbmap.revnat("n", 5, IpFamily.IPV4), "cilium_lb4_reverse_nat", "00 05"),
+    "IPv6 backend": (lbmap.backend("n", 18, IpFamily.IPV6), "cilium_lb6_backends_v3", "12 00 00 00"),
+    "IPv6 reverse NAT": (lbmap.revnat("n", 5, IpFamily.IPV6), "cilium_lb6_reverse_nat", "00 05"),
     "conntrack SVC": (
         conntrack.service_entry("n", XWING, 40101, VIP, 80),
         "cilium_ct4_global",

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Unavailable
 from datapath_probe.sources.bpf.map_layout import Layout
@@ -125,17 +126,17 @@ def test_an_unknown_service_is_absent() -> None:
 
 
 def test_a_backend() -> None:
-    assert lbmap.backend("node2", 7) == fact("lbmap", "backend")
+    assert lbmap.backend("node2", 7, IpFamily.IPV4) == fact("lbmap", "backend")
     backend = lbmap.parse_backend(answer("lbmap", "backend"))
     assert backend == BackendRecord(DEATHSTAR, 80, protocol=6, state=0)
-    assert lbmap.backend("node2", 2**32 - 1) == fact("lbmap", "unknown backend")
+    assert lbmap.backend("node2", 2**32 - 1, IpFamily.IPV4) == fact("lbmap", "unknown backend")
     assert lbmap.parse_backend(answer("lbmap", "unknown backend")) == Absent()
 
 
 def test_reverse_nat_has_the_address_of_the_service() -> None:
-    assert lbmap.revnat("node2", 6) == fact("lbmap", "reverse NAT")
+    assert lbmap.revnat("node2", 6, IpFamily.IPV4) == fact("lbmap", "reverse NAT")
     assert lbmap.parse_revnat(answer("lbmap", "reverse NAT")) == RevNatRecord(SERVICE, 80)
-    assert lbmap.revnat("node2", 65535) == fact("lbmap", "unknown reverse NAT")
+    assert lbmap.revnat("node2", 65535, IpFamily.IPV4) == fact("lbmap", "unknown reverse NAT")
     assert lbmap.parse_revnat(answer("lbmap", "unknown reverse NAT")) == Absent()
 
 

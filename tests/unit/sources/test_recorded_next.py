@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import ip_address
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Absent, Answer
 from datapath_probe.sources import netns
@@ -61,7 +62,7 @@ def test_an_endpoint_of_the_agent_and_of_the_datapath() -> None:
         id=ENDPOINT,
         state="ready",
         identity=IDENTITY,
-        ipv4=XWING,
+        ips=(XWING,),
         interface_name=LXC,
         ifindex=11,
         container_interface_name="eth0",
@@ -98,7 +99,7 @@ def test_a_service() -> None:
     assert lbmap.parse_slot(answer("lbmap", "slot 0")) == ServiceSlot(0, 2, 5, ServiceFlag(0), 0)
     assert lbmap.parse_slot(answer("lbmap", "slot 1")) == ServiceSlot(5, 0, 5, ServiceFlag(0), 0)
     assert lbmap.parse_slot(answer("lbmap", "slot 3")) == Absent()
-    assert lbmap.backend("node2", 5) == fact("lbmap", "backend")
+    assert lbmap.backend("node2", 5, IpFamily.IPV4) == fact("lbmap", "backend")
     assert lbmap.parse_backend(answer("lbmap", "backend")) == BackendRecord(DEATHSTAR, 80, 6, 0)
     assert lbmap.parse_revnat(answer("lbmap", "reverse NAT")) == RevNatRecord(SERVICE, 80)
 

@@ -73,7 +73,7 @@ def test_the_agents_endpoint() -> None:
         id=732,
         state="ready",
         identity=18506,
-        ipv4=XWING,
+        ips=(XWING,),
         interface_name=LXC,
         ifindex=13,
         container_interface_name="eth0",

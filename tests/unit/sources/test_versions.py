@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Absent, Reading
 from datapath_probe.sources.bpf import map_layout
@@ -48,7 +49,7 @@ def asked(folder: str) -> dict[tuple[str, str], Asked]:
         ("lxcmap", "client"): (lxcmap.lookup(NODE, XWING), lxcmap.parse),
         ("lbmap", "slot 0"): (lbmap.slot(NODE, vip, 0), lbmap.parse_slot),
         ("lbmap", "slot 1"): (lbmap.slot(NODE, vip, 1), lbmap.parse_slot),
-        ("lbmap", "reverse NAT"): (lbmap.revnat(NODE, 6), lbmap.parse_revnat),
+        ("lbmap", "reverse NAT"): (lbmap.revnat(NODE, 6, IpFamily.IPV4), lbmap.parse_revnat),
         ("conntrack", "service: SVC"): (conntrack.service_entry(*tuple_, VIP, 80), conntrack.parse),
         ("conntrack", "service: OUT"): (conntrack.out_entry(*tuple_, DEATHSTAR, 80), conntrack.parse),
     } | {

@@ -12,6 +12,7 @@ from ..model import ApiModel, Rule
 from ..vocabulary import ExpectedOutcome
 from .destination import Destination, RequestedBackends
 from .expect import Expect
+from .ip_family import IpFamilyChoice
 from .request import Method, Protocol, Request
 from .schedule import Schedule
 from .source import Source
@@ -94,6 +95,10 @@ class ProbeSpec(ApiModel):
 
     destination: Destination
     """The destination of requests: exactly one of pod, service, workload and address."""
+
+    ip_family: IpFamilyChoice = IpFamilyChoice.ANY
+    """The version of IP of the request. Any: IPv4 if source and destination have it, otherwise IPv6. IPv4, IPv6: this
+    version. Both: one path for each version."""
 
     request: Request = Request()
     """The request that curl sends. It reads at most 8 MiB of the response, at most 4 MiB a second."""

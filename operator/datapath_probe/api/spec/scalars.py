@@ -13,6 +13,7 @@ BODY_LIMIT_BYTES = 4096
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _SUBDOMAIN = rf"^{_LABEL}(\.{_LABEL})*$"
+_IN_CLUSTER = r"^[^.]+[.][^.]+[.](svc|pod)([.]|$)|[.]cluster[.]local$"
 _PORT_NAME = f"^{_LABEL}$"
 _OWN_HEADERS = ("connection", "content-length", "expect", "transfer-encoding", "upgrade")
 
@@ -62,9 +63,9 @@ HostName = Annotated[
         "must be a DNS name in lower case with at least one '.', or an IP address",
     ),
     Rule(
-        "!(self.endsWith('.svc') || self.endsWith('.cluster.local'))",
+        f"!self.matches('{_IN_CLUSTER}')",
         "must not be a name of the cluster: specify destination.service or destination.pod instead",
-        lambda host: not host.endswith((".svc", ".cluster.local")),
+        lambda host: not re.search(_IN_CLUSTER, host),
     ),
 ]
 ObjectName = Annotated[

@@ -11,8 +11,10 @@ ServerName = Annotated[
     str,
     Field(max_length=253),
     matches(
-        r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*$",
-        "must be a host name, without a port: letters, digits, '-' and '.'",
+        # curl takes `0x7f000001` or `127.1` for an address, and connects to it instead of the destination. The last
+        # part of a name starts with a letter.
+        r"^([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?\.)*[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$",
+        "must be a host name, without a port: letters, digits, '-' and '.', the last part starting with a letter",
     ),
 ]
 Key = Annotated[

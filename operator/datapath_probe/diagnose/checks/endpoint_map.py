@@ -150,7 +150,7 @@ def _delivery(context: CheckContext, hop: HopCheck, pod: PodFacts, *, seen: bool
         return hop.stale(contradiction)
     delivered = as_inconclusive(context, hop.ok(f"endpoint {record.endpoint_id}, interface {record.ifindex}"))
     dropped = _dropped_by_stack(context, pod, agent)
-    return worst_of(hop, delivered, *dropped, _other_identity(hop, record, agent), held)
+    return worst_of(hop, delivered, *dropped, _other_identity(hop, pod.ip, record, agent), held)
 
 
 def _held_by_node(context: CheckContext, hop: HopCheck, pod: PodFacts, fact: Fact) -> Fault:
@@ -256,11 +256,11 @@ def _dropped_by_stack(context: CheckContext, pod: PodFacts, agent: AgentEndpoint
 
 
 def _other_identity(
-    hop: HopCheck, record: lxcmap.EndpointRecord, agent: AgentEndpoint
+    hop: HopCheck, ip: IpAddress, record: lxcmap.EndpointRecord, agent: AgentEndpoint
 ) -> Contradiction | None:
     """A wrong identity in the entry, which no program reads on these paths."""
-    node, ip = hop.expected.node, agent.ipv4
-    if record.identity == agent.identity or ip is None:
+    node = hop.expected.node
+    if record.identity == agent.identity:
         return None
     message = (
         f"the endpoint map of {node} has for {ip} identity {record.identity} instead of {agent.identity}"

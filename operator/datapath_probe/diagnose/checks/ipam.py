@@ -6,7 +6,7 @@ Judges the source and, if it is known, the destination. Exercise 2.
 from collections.abc import Sequence
 from ipaddress import ip_network
 
-from ...addresses import IpAddress
+from ...addresses import IpAddress, family_of
 from ...api.reasons import Reason
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint, CiliumNode
@@ -66,9 +66,7 @@ def judge_ipam(
         known = context.agent_endpoint(pod)
         if isinstance(known, AgentEndpoint) and _differs(pod, known):
             hop.object = f"{role} pod {pod.pod.namespace}/{pod.pod.name}"
-            hop.programmed(
-                f"endpoint {known.id} is {known.ipv4 or 'without address'} with identity {known.identity}"
-            )
+            hop.programmed(f"endpoint {known.id} is {_address_in(pod, known)} with identity {known.identity}")
             return hop.stale(_agent_disagrees(context, role, pod, known))
     hop.programmed(
         "the agent's endpoint agrees",
@@ -79,7 +77,12 @@ def judge_ipam(
 
 def _differs(pod: PodFacts, agent: AgentEndpoint) -> bool:
     assert pod.endpoint is not None  # a missing one is a contradiction
-    return agent.ipv4 != pod.ip or agent.identity != pod.endpoint.identity
+    return agent.ip_of(family_of(pod.ip)) != pod.ip or agent.identity != pod.endpoint.identity
+
+
+def _address_in(pod: PodFacts, agent: AgentEndpoint) -> str:
+    """The address of the agent's endpoint, of the path's version of IP, as text."""
+    return str(agent.ip_of(family_of(pod.ip)) or "without address")
 
 
 def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: AgentEndpoint) -> Contradiction:
@@ -87,7 +90,7 @@ def _agent_disagrees(context: CheckContext, role: Role, pod: PodFacts, agent: Ag
     assert pod.endpoint is not None
     return Contradiction(
         Reason.CILIUM_ENDPOINT_MISMATCH,
-        f"the agent's endpoint {agent.id} is {agent.ipv4 or 'without address'} with identity {agent.identity}, but the "
+        f"the agent's endpoint {agent.id} is {_address_in(pod, agent)} with identity {agent.identity}, but the "
         f"CiliumEndpoint is {pod.ip} with identity {pod.endpoint.identity}",
         by_identity(context, role, pod) if agent.identity != pod.endpoint.identity else (),
         (agent_endpoint.fact(pod.node.name, pod.endpoint.endpoint_id),),

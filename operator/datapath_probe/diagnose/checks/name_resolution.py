@@ -64,8 +64,8 @@ def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, righ
     if right.addresses is not None and not right.addresses:
         message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
         return hop.broken(Reason.NO_READY_BACKENDS, message)
-    reason, message, cause = _why_unresolved(context, hop, report)
-    return replace(hop.broken(reason, message), cause=cause)
+    reason, message, cause, assumes = _why_unresolved(context, hop, report)
+    return replace(hop.broken(reason, message), cause=cause, assumes=assumes)
 
 
 def _unexpected_address(
@@ -97,6 +97,9 @@ def _expected_address(context: CheckContext, hop: HopCheck, report: ClientReport
         return hop.unknown(Unavailable(Reason.NOT_OBSERVED, message))
     facts = _facts(report)
     hop.observed(f"curl connected to {called}", facts)
+    if isinstance(context.plan.target, AddressTarget) and called in context.source.addresses:
+        message = f"{context.plan.request.host} resolved to {called}, the source's own address"
+        return hop.unknown(Unavailable(Reason.UNSUPPORTED_DESTINATION, message))
     slowed = _slowed(context, hop, report)
     wrong = (
         wrongly_listed(context) if context.plan.frontend is None else None
@@ -131,9 +134,9 @@ def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Findi
 
 def _why_unresolved(
     context: CheckContext, hop: HopCheck, report: ClientReport
-) -> tuple[Reason, str, Finding | None]:
-    """The reason and message for a name that did not resolve, and the finding on the path to the cluster's DNS that
-    explains it, if any.
+) -> tuple[Reason, str, Finding | None, str]:
+    """The reason and message for a name that did not resolve, the finding on the path to the cluster's DNS that
+    explains it, if any, and what is taken for granted otherwise.
     """
     unresolved, nameserver = (
         f"{context.plan.request.host} did not resolve in the source pod",
@@ -143,7 +146,7 @@ def _why_unresolved(
         policy = context.source.pod.dns_policy
         known = policy in _OTHER_RESOLVERS
         resolver = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
-        return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {resolver}", None
+        return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {resolver}", None, ""
     where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = judge_dns_path(context, nameserver)
     found = first_fault(findings)
@@ -155,10 +158,10 @@ def _why_unresolved(
     if found:
         reason, cause = found
         message = f"on the path to {where}, {cause.hop} on {cause.node}: {cause.message}"
-        return reason, f"{unresolved}: {message}", cause
+        return reason, f"{unresolved}: {message}", cause, ""
     judged = all(finding.verdict is HopVerdict.OK for finding in findings)
     reason, why = _unanswered(report, where, queries(context, nameserver), judged=judged)
-    return reason, unresolved + why, None
+    return reason, unresolved + why, None, next((one.assumes for one in findings if one.assumes), "")
 
 
 def _unanswered(report: ClientReport, where: str, seen: Queries, *, judged: bool) -> tuple[Reason, str]:

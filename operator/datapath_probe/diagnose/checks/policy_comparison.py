@@ -3,7 +3,7 @@ does (the policy map), and what happened to this connection. Called by `policy`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ...api.reasons import Reason
@@ -12,13 +12,14 @@ from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import PodFacts
 from ...sources.maps.policymap import PolicyEntry, TrafficDirection
 from ..context import CheckContext
-from ..datapath.proxy_routes import proxy_unreachable
+from ..datapath.proxy_routes import proxy_fault
 from ..datapath.resolved_policy import Intent, policy_facts
 from ..failure_model.effect import Defect
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from .expected_denial import denied_by, denies, let_through
 
+_OF_QUERIES = "UDP"  # the protocol of DNS; requests use TCP
 # In these versions, an annotation can redirect a pod's traffic to the L7 proxy without a policy.
 _PROXIED_BY_ANNOTATION = ("1.16.", "1.17.")
 
@@ -130,13 +131,7 @@ class Comparison:
             message = f"{self.who} was denied, although map and policy of the endpoint allow it"
             return hop.broken(Reason.POLICY_DENIED, message)
         if entry.proxy_port:
-            port = entry.proxy_port
-            unreachable = proxy_unreachable(self.context, hop.expected.node)
-            if unreachable:
-                return hop.fault(unreachable)
-            return hop.not_followed(
-                f"the {name} redirects {self.who} to the L7 proxy (port {port}), which is not followed"
-            )
+            return self._through_proxy(entry.proxy_port)
         if entry.auth_type and not self.gate.passed:
             return hop.not_followed(
                 f"the {name} allows {self.who} only with authentication, which is not followed"
@@ -147,6 +142,21 @@ class Comparison:
             why = "the map has an entry for this port: policy may have just been enforced"
             return hop.unknown(Unavailable(Reason.UNCONFIRMED, why), ask_again=intent.rests_on)
         return hop.ok(f"{self.who} passes")
+
+    def _through_proxy(self, port: int) -> Finding:
+        """The DNS proxy sends queries on with the pod's own address, so that the rest of their path can be judged. An
+        L7 proxy makes a connection of its own.
+        """
+        hop, node = self.hop, self.hop.expected.node
+        fault = proxy_fault(self.context, node, port)
+        if fault:
+            return hop.fault(fault)
+        if self.context.protocol == _OF_QUERIES:
+            passes = hop.ok(f"{self.who} passes through the DNS proxy (port {port})")
+            return replace(passes, assumes=f"the DNS proxy of {node} allows this name and answers")
+        return hop.not_followed(
+            f"the {self.gate.name} redirects {self.who} to the L7 proxy (port {port}), which is not followed"
+        )
 
     def differs(self) -> Finding:
         """The map differs from what the agent resolved. The map must differ twice. The agent's facts are read again

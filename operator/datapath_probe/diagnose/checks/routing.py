@@ -91,7 +91,7 @@ def judge_route(
 
     `address`: the destination address; None for the node's own. `pod`: the pod at that end; None if an end is a host.
     """
-    node_ips = towards.cilium.internal_ips if towards.cilium else ()
+    node_ips = context.wire_ips(towards)
     if not node_ips:
         hop = context.hop(expected, f"route to {towards.name}")
         message = f"{towards.name} has no CiliumNode with an address"
@@ -192,7 +192,7 @@ def _neighbor(
     route: links.Route,
 ) -> Fault:
     """The neighbor entry of the other node, or of the gateway to it. Read only after a failure."""
-    node_ips = towards.cilium.internal_ips if towards.cilium else ()
+    node_ips = context.wire_ips(towards)
     next_hop = route.gateway or target
     if context.outcome.met is not False:
         return None
@@ -225,10 +225,11 @@ def _neighbor(
 
 def _device_towards(context: CheckContext, node: NodeFacts, other: str) -> links.Link | Absent | Unavailable:
     """The device through which the node reaches the other one."""
-    peer = next((known.cilium for known in context.plan.nodes if known.name == other and known.cilium), None)
-    if peer is None or not peer.internal_ips:
+    peer = next((known for known in context.plan.nodes if known.name == other), None)
+    ips = context.wire_ips(peer) if peer else ()
+    if not ips:
         return Absent()
-    route = context.reader.read(links.route_to(node.name, peer.internal_ips[0]), links.parse_route)
+    route = context.reader.read(links.route_to(node.name, ips[0]), links.parse_route)
     if not isinstance(route, links.Route):
         return route
     return context.reader.read(links.link(node.name, route.device), links.parse_link)

@@ -5,6 +5,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 
 from dataclasses import replace
 
+from ...addresses import family_of, with_port
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName, HopVerdict
 from ...evidence.fact import Fact
@@ -42,7 +43,7 @@ _REDIRECTED = {
 def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Finding:
     """The node's frontend and backends match the ready endpoints for this node."""
     frontend = frontend_of(context)
-    wanted = {f"{backend.ip}:{backend.port}" for backend in context.plan.backends}
+    wanted = {with_port(backend.ip, backend.port) for backend in context.plan.backends}
     hop = context.hop(expected, f"{frontend.address}/{context.protocol}")
     hop.intent(
         f"{len(wanted)} ready endpoint(s)",
@@ -57,7 +58,7 @@ def check_service_lookup(context: CheckContext, expected: ExpectedHop) -> Findin
             lbmap.slot(expected.node, address_of(frontend), number)
         )  # as many slots as there should be
     master = master_at(context, expected.node)
-    hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1))
+    hop.rests_on_maps(master.rests_on[0], lbmap.backend(expected.node, 1, family_of(frontend.ip)))
     if isinstance(master.slot, Unavailable):
         is_certain = not wanted and context.outcome.met is False
         return _no_backends(context, hop, frontend) if is_certain else hop.unknown(master.slot)
@@ -155,7 +156,7 @@ def balances_as_planned(context: CheckContext) -> bool:
 def _no_frontend(node: str, frontend: Frontend, master: ServiceEntry) -> Contradiction:
     message = f"{node} has no load-balancing entry for {frontend.address}"
     if master.surrogate:
-        message = f"{message}; sockets find the one of {master.address.ip}:{master.address.port}"
+        message = f"{message}; sockets find the one of {with_port(master.address.ip, master.address.port)}"
     defects = (Defect.OTHER_BACKEND,) if master.surrogate else (Defect.NOT_TRANSLATED,)
     return Contradiction(Reason.FRONTEND_MISSING, message, defects, master.rests_on)
 
@@ -184,7 +185,9 @@ def _compare(
     if not stale:
         message = f"{node} does not balance to {missing}"
         return Contradiction(Reason.BACKEND_MISSING, message, rests_on=rests_on)
-    hit_stale = (Defect.OTHER_BACKEND,) if chosen and f"{chosen.ip}:{chosen.port}" in have - wanted else ()
+    hit_stale = (
+        (Defect.OTHER_BACKEND,) if chosen and with_port(chosen.ip, chosen.port) in have - wanted else ()
+    )
     if missing:
         message = f"{node} balances to {stale} instead of {missing}"
         return Contradiction(Reason.BACKEND_MISMATCH, message, hit_stale, rests_on)
@@ -210,11 +213,11 @@ def _remembered(
     chosen: Backend | None, wanted: set[str], rests_on: tuple[Fact, ...], node: str
 ) -> Contradiction | None:
     """The backend of this connection is in no slot: only session affinity can have selected it."""
-    if chosen is None or f"{chosen.ip}:{chosen.port}" in wanted:
+    if chosen is None or with_port(chosen.ip, chosen.port) in wanted:
         return None
     message = (
-        f"{node} sent this connection to {chosen.ip}:{chosen.port}, which is not a ready endpoint and in none of the "
-        "Service's slots: session affinity still has it"
+        f"{node} sent this connection to {with_port(chosen.ip, chosen.port)}, which is not a ready endpoint and in "
+        "none of the Service's slots: session affinity still has it"
     )
     return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), rests_on)
 
@@ -224,12 +227,14 @@ def _inactive(context: CheckContext, programmed: ProgrammedBackends, node: str) 
     reuse the ports of an earlier one.
     """
     for backend in context.plan.backends:
-        state = programmed.states.get(f"{backend.ip}:{backend.port}", lbmap.BackendState.ACTIVE)
+        state = programmed.states.get(with_port(backend.ip, backend.port), lbmap.BackendState.ACTIVE)
         ready = backend.pod_facts and backend.pod_facts.pod.ready and not backend.pod_facts.pod.terminating
         if ready and state != lbmap.BackendState.ACTIVE:
             known = state in set(lbmap.BackendState)
             name = lbmap.BackendState(state).name.lower() if known else f"of state {state}"
-            message = f"{node} has backend {backend.ip}:{backend.port} as {name}, but its pod is ready"
+            message = (
+                f"{node} has backend {with_port(backend.ip, backend.port)} as {name}, but its pod is ready"
+            )
             return Contradiction(Reason.BACKEND_MISMATCH, message, rests_on=programmed.rests_on)
     return None
 
@@ -248,8 +253,10 @@ def _compare_many(
 ) -> Contradiction | None:
     """With many backends, compare only their number and the selected one."""
     node, chosen = context.path.source_node, context.connection.chosen
-    if chosen and f"{chosen.ip}:{chosen.port}" not in wanted:
-        message = f"{node} still balances to {chosen.ip}:{chosen.port}, which is not a ready endpoint"
+    if chosen and with_port(chosen.ip, chosen.port) not in wanted:
+        message = (
+            f"{node} still balances to {with_port(chosen.ip, chosen.port)}, which is not a ready endpoint"
+        )
         return Contradiction(Reason.BACKEND_STALE, message, (Defect.OTHER_BACKEND,), programmed.rests_on)
     if programmed.count == len(wanted):
         return None

@@ -4,6 +4,7 @@ replies are translated back to the Service's address. Exercise 7.
 Source: Cilium 1.18 `bpf/bpf_lxc.c` (`__per_packet_lb_svc_xlate_4`), `bpf/lib/lb.h` (`lb4_rev_nat`).
 """
 
+from ...addresses import family_of, with_port
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -33,13 +34,13 @@ def check_service_translation(context: CheckContext, expected: ExpectedHop) -> F
     chosen = context.connection.chosen
     if chosen:
         hop.observed(
-            f"this connection goes to {chosen.ip}:{chosen.port}",
-            {"backend": f"{chosen.ip}:{chosen.port}", **context.connection.service_facts},
+            f"this connection goes to {with_port(chosen.ip, chosen.port)}",
+            {"backend": with_port(chosen.ip, chosen.port), **context.connection.service_facts},
         )
         left_over = _left_over(context, expected.node, chosen)
         if left_over:
             return hop.stale(left_over)
-        translated = hop.ok(f"{frontend.address} → {chosen.ip}:{chosen.port}")
+        translated = hop.ok(f"{frontend.address} → {with_port(chosen.ip, chosen.port)}")
         return worst_of(hop, translated, socket_lb_fault(context))
     untranslated = socket_lb_fault(context)
     if untranslated:
@@ -63,7 +64,7 @@ def check_sockets(context: CheckContext, expected: ExpectedHop) -> Finding:
 def _left_over(context: CheckContext, node: str, chosen: Backend) -> Contradiction | None:
     """An old conntrack entry that sends this connection to a backend that is in no slot."""
     frontend, port = frontend_of(context), context.client_port
-    to = f"{chosen.ip}:{chosen.port}"
+    to = with_port(chosen.ip, chosen.port)
     if not context.connection.translated or port is None or chosen in context.plan.backends:
         return None
     master = master_at(context, node)
@@ -98,7 +99,7 @@ def check_reply_translation(context: CheckContext, expected: ExpectedHop) -> Fin
         )
     number = reverse_nat_of(context, expected.node, master, master.slot)
     hop.object = f"reverse NAT {number}"
-    fact = lbmap.revnat(expected.node, number)
+    fact = lbmap.revnat(expected.node, number, family_of(frontend.ip))
     hop.rests_on_maps(fact)
     entry = context.reader.read(fact, lbmap.parse_revnat)
     if isinstance(entry, Unavailable):
@@ -118,10 +119,9 @@ def _judge_reverse_nat(
             f"{hop.expected.node} has no {hop.object}: replies keep the backend's address and are rejected"
         )
         return hop.stale(Contradiction(Reason.REVERSE_NAT_MISSING, message, defects, (fact,)))
-    hop.programmed(f"{entry.ip}:{entry.port}", {"address": f"{entry.ip}:{entry.port}"})
+    hop.programmed(with_port(entry.ip, entry.port), {"address": with_port(entry.ip, entry.port)})
     if (entry.ip, entry.port) != (frontend.ip, frontend.number):
-        message = (
-            f"{hop.object} of {hop.expected.node} restores {entry.ip}:{entry.port}, not the Service's address"
-        )
+        restored = with_port(entry.ip, entry.port)
+        message = f"{hop.object} of {hop.expected.node} restores {restored}, not the Service's address"
         return hop.stale(Contradiction(Reason.REVERSE_NAT_MISMATCH, message, defects, (fact,)))
-    return hop.ok(f"{hop.object} restores {entry.ip}:{entry.port}")
+    return hop.ok(f"{hop.object} restores {with_port(entry.ip, entry.port)}")

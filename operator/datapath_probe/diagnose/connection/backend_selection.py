@@ -67,7 +67,7 @@ def _outside(entries: ConntrackEntries, target: AddressTarget) -> Connection:
     report = entries.report
     if report is None or not (report.remote_ip or report.tried):
         return Connection()
-    ips = (report.remote_ip,) if report.remote_ip else tuple(reversed(report.tried[:MAX_CANDIDATES]))
+    ips = (report.remote_ip,) if report.remote_ip else report.tried[: -MAX_CANDIDATES - 1 : -1]
     backends = [
         Backend(ip, target.port, target=None) for ip in ips if ip and family_of(ip) is entries.plan.family
     ]
@@ -110,7 +110,9 @@ def by_service_entry(entries: ConntrackEntries) -> Connection:
 
 def _of_entry(entries: ConntrackEntries, entry: CtEntry) -> Backend | None:
     """The backend of a SVC entry."""
-    fact = lbmap.backend(entries.source_node, entry.backend_id)
+    assert entries.plan.frontend is not None  # only Services are balanced
+    family = family_of(entries.plan.frontend.ip)
+    fact = lbmap.backend(entries.source_node, entry.backend_id, family)
     record = entries.reader.read(fact, lbmap.parse_backend)
     return _backend(entries.plan, record) if isinstance(record, lbmap.BackendRecord) else None
 
@@ -157,7 +159,9 @@ def _unplanned(entries: ConntrackEntries) -> Iterator[Backend]:
         slot = reader.read(lbmap.slot(node, master.address, number), lbmap.parse_slot)
         if not isinstance(slot, lbmap.ServiceSlot):
             continue
-        record = reader.read(lbmap.backend(node, slot.backend_id), lbmap.parse_backend)
+        record = reader.read(
+            lbmap.backend(node, slot.backend_id, family_of(master.address.ip)), lbmap.parse_backend
+        )
         if isinstance(record, lbmap.BackendRecord):
             backend = _backend(plan, record)
             if backend and backend not in plan.backends:

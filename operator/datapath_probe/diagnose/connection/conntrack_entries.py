@@ -5,7 +5,7 @@ Called by `conntrack_lookup`, `backend_selection`, and checks that look up furth
 
 from dataclasses import dataclass
 
-from ...addresses import IpAddress
+from ...addresses import IpAddress, IpFamily
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -103,8 +103,11 @@ def _is_backend_id(number: int) -> bool:
 def client_address(
     plan: Plan, backend: Backend, reader: EvidenceReader, config: AgentConfig
 ) -> IpAddress | Unavailable:
-    """The source address of packets to this backend: the pod's; for a host, the preferred source of its route."""
-    if is_hairpin(plan, backend, socket_lb_of(plan, config)):
+    """The source address of packets to this backend: the pod's; for a host, the preferred source of its route. Packets
+    of a pod to itself through its Service get another one, but not over IPv6 (Cilium 1.18 `bpf/lib/lb.h`, `lb6_local`).
+    """
+    hairpin = is_hairpin(plan, backend, socket_lb_of(plan, config))
+    if hairpin and plan.family is IpFamily.IPV4:
         return config.service_loopback
     if not plan.source.pod.host_network:
         return plan.source.ip

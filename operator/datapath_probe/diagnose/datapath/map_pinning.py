@@ -23,10 +23,7 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..failure_model.model import has
 from ..finding.finding import Finding, Statement
-
-# The first load-balances a pod's packets and handles packets from the tunnel. With per-packet load balancing, the
-# second does the rest for a pod's packets.
-_FROM_LXC, _FROM_LXC_CONT = 7, 26
+from .tail_calls import calls_from_pod, from_overlay_call
 
 
 def check_map_in_use(context: CheckContext, finding: Finding) -> Finding:
@@ -55,17 +52,17 @@ def reloading(findings: Sequence[Finding]) -> str | None:
 
 def _of_source(context: CheckContext) -> tuple[Fact, ...]:
     """The programs of the source."""
-    return _programs(context.source) if _are_known(context) else ()
+    return _programs(context, context.source) if _are_known(context) else ()
 
 
 def _of_destination(context: CheckContext) -> tuple[Fact, ...]:
     """The programs of the destination."""
-    return _programs(context.destination) if context.destination and _are_known(context) else ()
+    return _programs(context, context.destination) if context.destination and _are_known(context) else ()
 
 
 def _balancing(context: CheckContext) -> tuple[Fact, ...]:
     """The programs that load-balance per packet. None with socket load-balancing: programs at a cgroup do it."""
-    return () if context.config.socket_lb else _programs(context.source)
+    return () if context.config.socket_lb else _programs(context, context.source)
 
 
 def _delivering_requests(context: CheckContext) -> tuple[Fact, ...]:
@@ -85,10 +82,10 @@ def _delivering(
     if sender is None or receiver is None or not _are_known(context):
         return ()
     if not context.path.cross_node:
-        return _programs(sender)
+        return _programs(context, sender)
     if context.path.encapsulation is Encapsulation.NONE:
         return ()
-    return (bpftool.overlay_call(receiver.node.name, _FROM_LXC),)
+    return (bpftool.overlay_call(receiver.node.name, from_overlay_call(context.plan.family)),)
 
 
 def _are_known(context: CheckContext) -> bool:
@@ -97,12 +94,12 @@ def _are_known(context: CheckContext) -> bool:
     return all(end is not None and end.endpoint is not None for end in ends)
 
 
-def _programs(pod: PodFacts) -> tuple[Fact, ...]:
+def _programs(context: CheckContext, pod: PodFacts) -> tuple[Fact, ...]:
     """The programs of a pod's endpoint, which are all loaded together with the same maps."""
     if pod.endpoint is None:
         return ()
     node, endpoint = pod.node.name, pod.endpoint.endpoint_id
-    calls = (bpftool.endpoint_call(node, endpoint, index) for index in (_FROM_LXC, _FROM_LXC_CONT))
+    calls = (bpftool.endpoint_call(node, endpoint, index) for index in calls_from_pod(context.plan.family))
     return (*calls, bpftool.policy_call(node, endpoint))
 
 

@@ -19,7 +19,7 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction, HopCheck
-from .tail_calls import CALLS_FROM_POD, knows_calls
+from .tail_calls import calls_from_pod, knows_calls
 
 _POLICY_PROGRAM = "cil_lxc_policy"
 
@@ -86,7 +86,7 @@ def _another_endpoints(
     calls = context.reader.read(bpftool.map_id(node, bpftool.calls_of(endpoint)), bpftool.parse_map_id)
     if isinstance(calls, Unavailable):
         return if_expected(calls)
-    if calls in program.map_ids:  # with IPv6 enabled, the policy map is used by tail-called programs
+    if calls in program.map_ids:  # with both versions of IP, the policy map is used by tail-called programs
         return None
     message = (
         f"{where}, which is another endpoint's: it uses neither this endpoint's policy map nor its programs"
@@ -98,7 +98,8 @@ def _another_endpoints(
 
 def _uses(context: CheckContext, node: str, endpoint: int, policy_map: int) -> bool:
     """Whether the endpoint's other programs use this map. If none does, the policy hop reports it."""
-    return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, c)) for c in CALLS_FROM_POD)
+    calls = calls_from_pod(context.plan.family)
+    return any(policy_map in _maps(context, bpftool.endpoint_call(node, endpoint, call)) for call in calls)
 
 
 def _maps(context: CheckContext, call: Fact) -> tuple[int, ...]:

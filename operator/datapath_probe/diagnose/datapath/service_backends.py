@@ -7,6 +7,7 @@ Source: Cilium 1.18 `bpf/lib/lb.h` (`lb4_local`), `pkg/loadbalancer/reconciler`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...addresses import family_of, with_port
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.plan import Frontend
@@ -68,7 +69,7 @@ def programmed_of(
         if isinstance(slot, Absent):
             dangling.append(f"slot {number}")
             continue
-        backend_fact = lbmap.backend(node, slot.backend_id)
+        backend_fact = lbmap.backend(node, slot.backend_id, family_of(master.address.ip))
         backend = context.reader.read(backend_fact, lbmap.parse_backend)
         rests_on.append(backend_fact)
         if isinstance(backend, Unavailable):
@@ -76,7 +77,7 @@ def programmed_of(
         elif isinstance(backend, Absent):
             dangling.append(f"backend {slot.backend_id}")
         else:
-            states[f"{backend.ip}:{backend.port}"] = backend.state
+            states[with_port(backend.ip, backend.port)] = backend.state
     return failed or ProgrammedBackends(slot_0.count, states, tuple(dangling), tuple(rests_on))
 
 

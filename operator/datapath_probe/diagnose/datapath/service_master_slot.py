@@ -4,6 +4,7 @@ Cilium writes the same reverse NAT ID into all slots, and programs use the one o
 `pkg/loadbalancer/reconciler` (`updateFrontend`), `bpf/lib/lb.h` (`lb4_local`), `bpf/bpf_sock.c` (`sock4_skip_xlate`).
 """
 
+from ...addresses import family_of
 from ...api.reasons import Reason
 from ...sources.maps import lbmap
 from ...sources.maps.lbmap import ServiceFlag
@@ -29,7 +30,9 @@ def reverse_nat_of(context: CheckContext, node: str, master: ServiceEntry, slot_
             named.add(slot.rev_nat_id)
     if len(named) != 1 or slot_0.rev_nat_id in named:
         return slot_0.rev_nat_id
-    entry = context.reader.read(lbmap.revnat(node, slot_0.rev_nat_id), lbmap.parse_revnat)
+    entry = context.reader.read(
+        lbmap.revnat(node, slot_0.rev_nat_id, family_of(frontend.ip)), lbmap.parse_revnat
+    )
     right = isinstance(entry, lbmap.RevNatRecord) and (entry.ip, entry.port) == (frontend.ip, frontend.number)
     return slot_0.rev_nat_id if right else named.pop()
 

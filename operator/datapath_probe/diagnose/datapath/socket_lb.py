@@ -6,7 +6,6 @@ checks of `service-translation` and of the path to a name server.
 Source: Cilium 1.18 `pkg/socketlb/cgroup.go`, `bpf/bpf_sock.c`; cilium#48420, #27900, #15137.
 """
 
-from ...addresses import IpFamily
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.parameters import is_uid
@@ -24,19 +23,21 @@ from ..finding.hop_check import Contradiction
 
 def socket_lb_fault(context: CheckContext) -> Contradiction | None:
     """A program without which the source's sockets connect, or send queries, to untranslated addresses."""
-    used = socket_lb_of(context.plan, context.config) and context.plan.family is IpFamily.IPV4
-    if not used or not is_uid(context.source.pod.uid):
+    if not socket_lb_of(context.plan, context.config) or not is_uid(context.source.pod.uid):
         return None
-    names = socket_lb.PROGRAMS if context.outcome.met is False else (socket_lb.CONNECT,)
+    family = context.plan.family
+    names = socket_lb.all_programs(family) if context.outcome.met is False else (socket_lb.connect(family),)
     return next(filter(None, [_fault(context, name) for name in names]), None)
 
 
 def sockets_unread(context: CheckContext) -> Unavailable | None:
     """Why it is unknown, after a failure, whether the source's sockets are translated."""
-    used = socket_lb_of(context.plan, context.config) and context.plan.family is IpFamily.IPV4
+    used = socket_lb_of(context.plan, context.config)
     if not used or context.outcome.met is not False or not is_uid(context.source.pod.uid):
         return None
-    link = context.reader.read(socket_lb.link(context.source.node.name), socket_lb.parse_link)
+    link = context.reader.read(
+        socket_lb.link(context.source.node.name, socket_lb.connect(context.plan.family)), socket_lb.parse_link
+    )
     sockets = context.reader.read(_sockets_fact(context), socket_lb.parse_of_pod)
     unread = (one for one in (link, sockets) if isinstance(one, Unavailable))
     return next((one for one in unread if if_expected(one)), None)
@@ -80,11 +81,12 @@ def _is_there(sockets: PodSockets, name: str, link: CgroupLink | Absent) -> bool
 
 def _missing(context: CheckContext, name: str, why: str, rests_on: tuple[Fact, ...]) -> Contradiction:
     node = context.source.node.name
-    effect = "connect" if name == socket_lb.CONNECT else "send DNS queries"
+    connects = name == socket_lb.connect(context.plan.family)
+    effect = "connect" if connects else "send DNS queries"
     message = f"{name} on {node} is {why}: sockets {effect} to untranslated addresses"
     if not why.startswith("attached"):
         message = f"{name} is not attached on {node}, {why}: sockets {effect} to untranslated addresses"
-    harms = name == socket_lb.CONNECT or _is_unresolved(context)
+    harms = connects or _is_unresolved(context)
     return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NOT_TRANSLATED,) if harms else (), rests_on)
 
 

@@ -4,7 +4,9 @@ Source: Cilium 1.18, 1.19 `bpf/lib/tailcall.h`, `bpf/bpf_lxc.c`.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from ...addresses import IpFamily
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -15,28 +17,51 @@ from ..failure_model.effect import Defect
 from ..finding.faults import Fault, if_expected
 from ..finding.hop_check import Contradiction
 
-# CILIUM_CALL_IPV4_FROM_LXC, …_CT_EGRESS, …_FROM_LXC_CONT; CILIUM_CALL_IPV4_CT_INGRESS, …_TO_ENDPOINT
-# (cil_to_container); …_CT_INGRESS_POLICY_ONLY, …_TO_LXC_POLICY_ONLY (cil_lxc_policy); CILIUM_CALL_IPV4_FROM_OVERLAY.
 _VERSIONS_OF_CALLS = ("1.18.", "1.19.")
-_FROM_POD_CALLS, _BALANCING_CALLS = (7,), (30, 26)
-_TO_CONTAINER_CALLS, _POLICY_CALLS = (28, 13), (29, 11)
-FROM_OVERLAY_CALL = 7
-CALLS_FROM_POD = (7, 26)
-"""The tail calls that look up egress policy: with per-packet load balancing, the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """The tail calls for packets of one version of IP, named as in `tailcall.h`."""
+
+    from_lxc: int
+    balancing: tuple[int, ...]  # CT_EGRESS, FROM_LXC_CONT
+    to_container: tuple[int, ...]  # CT_INGRESS, TO_ENDPOINT: of cil_to_container
+    policy: tuple[int, ...]  # CT_INGRESS_POLICY_ONLY, TO_LXC_POLICY_ONLY: of cil_lxc_policy
+
+
+_CALLS = {
+    IpFamily.IPV4: _Calls(7, (30, 26), (28, 13), (29, 11)),
+    IpFamily.IPV6: _Calls(10, (33, 27), (31, 14), (32, 12)),
+}
+
+
+def calls_from_pod(family: IpFamily) -> tuple[int, ...]:
+    """The tail calls that look up egress policy: with per-packet load balancing, the second."""
+    return _CALLS[family].from_lxc, _CALLS[family].balancing[-1]
+
+
+def from_overlay_call(family: IpFamily) -> int:
+    """The tail call for packets from the tunnel, which has the number of that for packets from pods."""
+    return _CALLS[family].from_lxc
 
 
 def from_pod_calls(context: CheckContext) -> tuple[int, ...]:
     """The tail calls that every packet from a pod needs. With socket load-balancing there is only one: the others are
     compiled into it, except for L7 load balancing or SCTP, where a missing one is not reported.
     """
-    return _FROM_POD_CALLS if context.config.socket_lb else (*_FROM_POD_CALLS, *_BALANCING_CALLS)
+    calls = _CALLS[context.plan.family]
+    return (calls.from_lxc,) if context.config.socket_lb else (calls.from_lxc, *calls.balancing)
 
 
 def to_pod_calls(context: CheckContext) -> Sequence[int]:
-    """The tail calls that every packet to a pod needs. With IPv4 only, they are compiled into the policy program."""
-    if context.config.routes_to_endpoints:
-        return _TO_CONTAINER_CALLS
-    return _POLICY_CALLS if context.config.ipv6 else ()
+    """The tail calls that every packet to a pod needs. With one version of IP, they are compiled into the policy
+    program.
+    """
+    calls, config = _CALLS[context.plan.family], context.config
+    if config.routes_to_endpoints:
+        return calls.to_container
+    return calls.policy if config.ipv4 and config.ipv6 else ()
 
 
 def knows_calls(layout: Layout) -> bool:
@@ -52,7 +77,8 @@ def call_missing(context: CheckContext, node: str, endpoint: int, calls: Sequenc
 
 def overlay_call_missing(context: CheckContext, node: str) -> Fault:
     """The same for packets from the tunnel."""
-    facts = {FROM_OVERLAY_CALL: bpftool.overlay_call(node, FROM_OVERLAY_CALL)}
+    call = from_overlay_call(context.plan.family)
+    facts = {call: bpftool.overlay_call(node, call)}
     return _missing(context, node, "the tunnel device", facts)
 
 

@@ -13,6 +13,7 @@ from ...evidence.store import Evidence
 
 Record = TypeVar("Record")
 Parser = Callable[[Reading], Record]
+_NOT_PARSED = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,9 @@ class EvidenceReader:
     def _parsed(self, fact: Fact, reading: Reading, parse: Parser[Record]) -> Record:
         if isinstance(reading, Unavailable):
             return parse(reading)
-        records = reading.records
-        if parse not in records:
-            records[parse] = parse(reading)
-        parsed = records[parse]
+        parsed = reading.records.get(parse, _NOT_PARSED)
+        if parsed is _NOT_PARSED:
+            parsed = reading.records[parse] = parse(reading)
         if isinstance(parsed, Unavailable):
             self.unread[fact] = parsed.reason
         return parsed  # type: ignore[return-value]  # keyed by the parser that made it

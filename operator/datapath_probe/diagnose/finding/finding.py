@@ -30,7 +30,7 @@ class Finding:
     beyond this hop. `inconclusive`: packets can be lost here although everything that was compared is correct.
     `certain`: the failure observed here is caused by this hop. `of_sender`: the failure happened to packets that this
     hop sent, anywhere on their path. `cause`: the finding of another hop that causes this failure. `map_lookups`: one
-    lookup in each map that the finding rests on.
+    lookup in each map that the finding rests on. `assumes`: what it takes for granted, as a sentence.
     """
 
     hop: HopName
@@ -49,6 +49,7 @@ class Finding:
     inconclusive: bool = False
     certain: bool = False
     of_sender: bool = False
+    assumes: str = ""
     cause: "Finding | None" = None
 
     @property

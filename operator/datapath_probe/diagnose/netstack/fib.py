@@ -1,9 +1,10 @@
 """Routing decisions of the kernels of nodes and pods for this run's packets. They include policy rules for addresses or
 ports, the reverse path filter, and disabled forwarding, which routing tables do not show.
 
-Source: Linux 6.x `net/ipv4/route.c` (`inet_rtm_getroute`, which `ip route get` asks).
+Source: Linux 6.x `net/ipv{4,6}/route.c` (`inet_rtm_getroute`, `inet6_rtm_getroute`, which `ip route get` asks).
 """
 
+from ...addresses import family_of
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
@@ -30,7 +31,7 @@ def rejected_on_input(
     accepted = _decision(context, packet, fact, links.parse_arrival)
     if accepted is not False:
         return accepted if isinstance(accepted, Unavailable) else None
-    of_rules = rules.fact(node, namespace)
+    of_rules = rules.fact(node, namespace, family_of(packet.destination))
     known = context.reader.read(of_rules, rules.parse)
     if not isinstance(known, Unavailable) and not any(rule.finds_own_addresses for rule in known):
         message = (

@@ -103,7 +103,7 @@ def _masqueraded(context: CheckContext, ends: _Ends, packet: Packet) -> Packet:
     """The packet as it reaches another node: in tunnel mode, but outside the tunnel, with the address of the pod's node
     and any port.
     """
-    node_ips = ends.sender.cilium.internal_ips if ends.sender.cilium else ()
+    node_ips = context.wire_ips(ends.sender)
     outside = context.config.routing_mode == "tunnel" and context.path.encapsulation is Encapsulation.NONE
     if not outside or ends.from_host or not ends.to_host or not node_ips:
         return packet

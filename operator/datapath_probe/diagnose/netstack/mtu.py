@@ -84,7 +84,7 @@ def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
     if isinstance(pod_netns, Unavailable):
         return None if pod_netns.reason == Reason.NAMESPACE_NOT_FOUND else pod_netns
     of_link = links.pod_link(node, pod_netns.name, agent.container_interface_name)
-    of_routes = links.pod_routes(node, pod_netns.name)
+    of_routes = links.pod_routes(node, pod_netns.name, context.plan.family)
     link = context.reader.read(of_link, links.parse_link)
     routes = context.reader.read(of_routes, links.parse_routes)
     if isinstance(link, Absent):
@@ -98,9 +98,10 @@ def _packet_of(context: CheckContext, pod: PodFacts) -> _Known:
 
 def _uplink(context: CheckContext, node: NodeFacts, other: NodeFacts) -> _Known:
     """The device through which a node reaches the other one."""
-    if other.cilium is None or not other.cilium.internal_ips:
+    ips = context.wire_ips(other)
+    if not ips:
         return None
-    route = context.reader.read(links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route)
+    route = context.reader.read(links.route_to(node.name, ips[0]), links.parse_route)
     if isinstance(route, Unavailable):
         return route
     if isinstance(route, Absent):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ...addresses import IpAddress
+from ...addresses import IpAddress, IpFamily, family_of
 from ...api.reasons import Reason
 from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
@@ -57,7 +57,8 @@ def _filtering(
 ) -> Fault:
     where = f"inside the pod on {node}" if namespace else f"on {node}"
     unknown: list[Unavailable] = []
-    for fact, search in _searches(context, node, namespace, translated=namespace is not None):
+    family = family_of(packet.destination)
+    for fact, search in _searches(context, node, family, namespace, translated=namespace is not None):
         if isinstance(search, Unavailable):
             unknown.append(search)
             continue
@@ -82,7 +83,7 @@ def _redirected(
     """
     if context.connection.connected and not context.connection.is_of_another:
         return None
-    for fact, search in _searches(context, node, None, translated=True):
+    for fact, search in _searches(context, node, family_of(packet.destination), None, translated=True):
         loss = None if isinstance(search, Unavailable) else search(hooks, packet)
         if isinstance(loss, Loss) and loss.certain and loss.does in (REDIRECTS, DIVERTS):
             return _filters(f"on {node}", loss, fact, defect)
@@ -114,22 +115,23 @@ def filtered_at_device(
 
 
 def _searches(
-    context: CheckContext, node: str, namespace: str | None, *, translated: bool
+    context: CheckContext, node: str, family: IpFamily, namespace: str | None, *, translated: bool
 ) -> Iterator[tuple[Fact, _Search | Unavailable]]:
     """The rule sets to search, each with its fact. `translated`: rules that redirect packets count like those that drop
     them, unless there is a connection. On nodes such rules are normal for Services, so that one that may match does not
     count.
     """
     translated = translated and (not context.connection.connected or context.connection.is_of_another)
-    of_iptables, of_nft = iptables.fact(node, namespace), nftables.fact(node, namespace)
-    filters = context.reader.read(of_iptables, iptables.parse)
+    of_iptables, of_nft = iptables.fact(node, namespace, family=family), nftables.fact(node, namespace)
+    parse = iptables.parse if namespace else iptables.parse_of_node
+    filters = context.reader.read(of_iptables, parse)
     chains = context.reader.read(of_nft, nftables.parse)
     routes = partial(_route_to, context, node, namespace)
     yield of_iptables, _iptables(filters, routes, translated=translated)
     other = context.reader.read(of_iptables, iptables.other_backend)
     if isinstance(other, str):
-        of_other = iptables.fact(node, namespace, other)
-        filters = context.reader.read(of_other, iptables.parse)
+        of_other = iptables.fact(node, namespace, other, family)
+        filters = context.reader.read(of_other, parse)
         if not (isinstance(filters, Unavailable) and filters.reason == EvidenceError.COMMAND_FAILED):
             yield (
                 of_other,

@@ -13,12 +13,10 @@ from .mtu import OUTER_HEADERS
 
 def tunnel_packet(context: CheckContext, sender: NodeFacts, receiver: NodeFacts) -> Packet | None:
     """The outer packet from one node to another; None if a node has no CiliumNode with an address."""
-    ips = [
-        node.cilium.internal_ips[0] for node in (sender, receiver) if node.cilium and node.cilium.internal_ips
-    ]
-    if len(ips) < 2:
+    ends = [context.wire_ips(node)[:1] for node in (sender, receiver)]
+    if not all(ends):
         return None
-    source, destination = ips
+    (source,), (destination,) = ends
     devices = uplinks(context, sender, receiver)
     outer = Packet("udp", source, destination, context.config.tunnel_port, devices=devices)
     return outer.of_handshake(OUTER_HEADERS)
@@ -64,11 +62,10 @@ def uplinks(
     """The devices through which two nodes reach each other, or those of one of them."""
     found = set()
     for node, other in ((one, another), (another, one)):
-        if of not in (None, node.name) or other.cilium is None or not other.cilium.internal_ips:
+        ips = context.wire_ips(other)
+        if of not in (None, node.name) or not ips:
             continue
-        route = context.reader.read(
-            links.route_to(node.name, other.cilium.internal_ips[0]), links.parse_route
-        )
+        route = context.reader.read(links.route_to(node.name, ips[0]), links.parse_route)
         if isinstance(route, links.Route):
             found.add(route.device)
     return frozenset(found)

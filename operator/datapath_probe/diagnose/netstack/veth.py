@@ -44,7 +44,7 @@ def read_pair(
     if isinstance(pod_netns, Unavailable):
         return host if isinstance(host, Unavailable) else _node_end(agent, host, host_fact, pod_netns)
     pod_fact = links.pod_link(node, pod_netns.name, agent.container_interface_name)
-    route_fact = links.pod_routes(node, pod_netns.name)
+    route_fact = links.pod_routes(node, pod_netns.name, context.plan.family)
     inside = context.reader.read(pod_fact, links.parse_link)
     routes = context.reader.read(route_fact, links.parse_routes)
     if isinstance(host, Unavailable):

@@ -37,7 +37,7 @@ _PACKETS_LIMIT = 200  # per capture
 _KILL_AFTER_S = 1
 _CGROUP_DEPTH = "10"  # of a pod, also inside the cgroup of a node that is a container
 _SELECTOR_COLUMNS = r'jsonpath={range [*]}{.selector}{"\t"}{.identities}{"\n"}{end}'
-_SAVE = {"legacy": "iptables-legacy-save", "nft": "iptables-nft-save"}
+_SAVE = {"legacy": "tables-legacy-save", "nft": "tables-nft-save"}
 # The parameters of facts that select a packet for `ip route get`, in its order.
 _PACKET: Final = (
     ("source", "from"),
@@ -106,7 +106,12 @@ def _of_packet(fact: Fact) -> Iterator[str]:
 
 def _routes(fact: Fact) -> Argv:
     match = fact.get("match")
-    return "ip", "-j", "route", "show", *(("match", str(match)) if match else ())
+    return *_ip(fact), "route", "show", *(("match", str(match)) if match else ())
+
+
+def _ip(fact: Fact) -> Argv:
+    """Without a version, `ip` shows what is IPv4."""
+    return ("ip", "-j", "-6") if fact.get("family") else ("ip", "-j")
 
 
 def _in_each_namespace(*show: str) -> Argv:
@@ -186,7 +191,8 @@ def _perl(script: str) -> Argv:
 
 
 def _iptables(fact: Fact) -> Argv:
-    return _SAVE[fact.text("backend")] if fact.get("backend") else "iptables-save", "-c"
+    save = _SAVE[fact.text("backend")] if fact.get("backend") else "tables-save"
+    return f"ip6{save}" if fact.get("family") else f"ip{save}", "-c"
 
 
 _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
@@ -205,7 +211,7 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.ROUTE: _route,
     FactKind.ROUTES: _routes,
     FactKind.LOCAL_ADDRESS: lambda f: ("ip", "-j", "addr", "show", "to", f.text("address")),
-    FactKind.ROUTING_RULES: lambda _: ("ip", "-j", "rule", "show"),
+    FactKind.ROUTING_RULES: lambda f: (*_ip(f), "rule", "show"),
     FactKind.NEIGHBOR: lambda f: (
         *("ip", "-j", "neigh", "show", "to", f.text("address")),
         *("dev", f.text("device")),
@@ -228,9 +234,7 @@ _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
     FactKind.XFRM_DEFAULTS: lambda _: ("ip", "xfrm", "policy", "getdefault"),
     FactKind.XFRM_STATES: lambda _: ("ip", "xfrm", "state", "list", "nokeys"),
     FactKind.KERNEL_COUNTERS: lambda _: ("cat", *kernel_counters.FILES),
-    FactKind.NAMESPACE_ADDRESSES: lambda _: _in_each_namespace(
-        "ip", "-j", "-4", "addr", "show", "scope", "global"
-    ),
+    FactKind.NAMESPACE_ADDRESSES: lambda _: _in_each_namespace("ip", "-j", "addr", "show", "scope", "global"),
     FactKind.NAMESPACE_DEVICES: lambda _: _in_each_namespace("ip", "-j", "addr", "show"),
     FactKind.UPTIME: lambda _: ("cat", "/proc/uptime"),
     FactKind.AGENT_VERSION: lambda _: ("cilium-agent", "--version"),

@@ -140,13 +140,14 @@ def service(raw: object, skips: Skips) -> Service:
     first = text(raw, "spec", "clusterIP")
     headless = first == _HEADLESS
     labels, annotations = texts(raw, "metadata", "labels"), texts(raw, "metadata", "annotations")
-    cluster_ips = () if headless else (first, *elements(raw, "spec", "clusterIPs"))
+    listed = () if headless else (first, *elements(raw, "spec", "clusterIPs"))
+    cluster_ips = addresses(listed, skips, "Service.spec.clusterIP")
     return Service(
         namespace=text(raw, "metadata", "namespace"),
         name=text(raw, "metadata", "name"),
         uid=text(raw, "metadata", "uid"),
         type=text(raw, "spec", "type", default="ClusterIP"),
-        cluster_ip=next(iter(addresses(cluster_ips, skips, "Service.spec.clusterIP")), None),
+        cluster_ip=next(iter(cluster_ips), None),
         ports=tuple(
             port
             for entry in elements(raw, "spec", "ports")
@@ -161,6 +162,7 @@ def service(raw: object, skips: Skips) -> Service:
         proxy_name=labels.get(PROXY_NAME),
         marked_headless=HEADLESS in labels,
         exposure={name: value for name, value in annotations.items() if name in _EXPOSURE},
+        cluster_ips=cluster_ips,
     )
 
 

@@ -136,7 +136,8 @@ class ClusterInventory:
         if controllers is None:
             return None
         by_index = self._pods.cache.by_index
-        return tuple(entry.pod for uid in controllers for entry in by_index(ControlledBy(uid)))
+        pods = (entry.pod for uid in controllers for entry in by_index(ControlledBy(uid)))
+        return tuple(pod for pod in pods if pod.namespace == namespace)  # others may claim any owner
 
     def selected_pods(self, namespace: str, selector: Mapping[str, str]) -> tuple[Pod, ...]:
         """The pods that match the selector of a Service, ready or not."""

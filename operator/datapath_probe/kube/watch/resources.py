@@ -131,7 +131,7 @@ SERVICES = Resource(
     "services",
     "/api/v1/services",
     kubernetes_objects.service,
-    index_keys=lambda service: [Address(service.cluster_ip)] if service.cluster_ip else [],
+    index_keys=lambda service: [*map(Address, service.cluster_ips)],
 )
 SLICES = Resource(
     "endpointslices",

@@ -12,6 +12,7 @@ from ...api.spec.destination import Destination, RequestedBackends
 from ...api.spec.source import Select, Source
 from ...api.vocabulary import WorkloadKind
 from ..destination import PodEnd, Requested, ready_backends
+from ..families import ANY, Families, families_of_paths
 from ..objects import Inventory, Pod
 from ..plan import CannotRun, Plan
 from .ends import destination_name, selector_text, source_name
@@ -20,10 +21,13 @@ from .selection import DESTINATION, SOURCE, ReadyPods, Role, chosen, ready_pods,
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`source`: the name of a pod in the namespace of the probe."""
+    """`source`: the name of a pod in the namespace of the probe. `families`: the versions of IP, the first that both
+    ends have is used.
+    """
 
     source: str
     destination: Requested
+    families: Families = ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,8 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """All sources with all destinations, except those `left_out`. `requested`: the name of the destination in the spec.
-    `selected`: for sources and for destinations.
+    """All sources with all destinations, except those `left_out`, each over all `families`. `requested`: the name of
+    the destination in the spec. `selected`: for sources and for destinations.
     """
 
     sources: tuple[str, ...]
@@ -45,27 +49,33 @@ class Pairs:
     requested: str
     left_out: frozenset[Pair] = frozenset()
     selected: tuple[Selected, Selected] = (Selected(), Selected())
+    families: tuple[Families, ...] = (ANY,)
 
     def __len__(self) -> int:
-        return len(self.sources) * len(self.destinations) - len(self.left_out)
+        return (len(self.sources) * len(self.destinations) - len(self.left_out)) * len(self.families)
+
+    def _has(self, pair: Pair) -> bool:
+        return replace(pair, families=ANY) not in self.left_out
 
     def turns(self, start: int) -> Iterator[tuple[int, Pair]]:
         """Each pair once, with its position, beginning at a position. Pairs next to each other have different sources
         and different destinations, as far as there are others.
         """
-        sources, destinations = len(self.sources), len(self.destinations)
+        ends = [(one, families) for one in self.destinations for families in self.families]
+        sources, destinations = len(self.sources), len(ends)
         total, block = sources * destinations, lcm(sources, destinations)  # after a block, pairs would repeat
         for position in (number % total for number in range(start, start + total)):
             destination = (position + position // block) % destinations
-            pair = Pair(self.sources[position % sources], self.destinations[destination])
-            if pair not in self.left_out:
+            pair = Pair(self.sources[position % sources], *ends[destination])
+            if self._has(pair):
                 yield position, pair
 
     def among(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         """Those of the pairs that still belong to the probe."""
         sources, destinations = set(self.sources), set(self.destinations)
         for pair in pairs:
-            if pair.source in sources and pair.destination in destinations and pair not in self.left_out:
+            known = pair.source in sources and pair.destination in destinations
+            if known and pair.families in self.families and self._has(pair):
                 yield pair
 
 
@@ -86,7 +96,8 @@ def pairs_of(probe: Probe, inventory: Inventory, kept: Collection[str] = ()) -> 
         pods = spread(chosen(senders.pods, spec.source.select or Select.ONE, kept))
         sources, sent = tuple(pod.name for pod in pods), _selected(source, pods, senders.of)
     left_out = _to_themselves(namespace, sources, requested) if received.text else frozenset()
-    return Pairs(sources, requested, destination, left_out, (sent, received))
+    families = families_of_paths(spec.ip_family)
+    return Pairs(sources, requested, destination, left_out, (sent, received), families)
 
 
 def is_gone(pair: Pair, plan: Plan | CannotRun, probe: Probe, inventory: Inventory) -> bool:

@@ -12,7 +12,7 @@ from .gauges import BAD, SEGMENT, Gauges
 from .histogram import REQUEST_S, Histogram
 
 # The limit of (hop, reason) pairs that keeps a probe below 100 series.
-MAX_HOP_FAILURES = 40
+MAX_HOP_FAILURES = 18
 OTHER = ("other", "Other")
 
 

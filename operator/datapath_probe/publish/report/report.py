@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ...addresses import with_port
 from ...api.status.hop_result import HopRef, HopResult, WitnessReport
 from ...api.status.path_result import PathResult, RequestResult, Timings
 from ...api.status.probe_status import ProbeStatus
@@ -75,8 +76,8 @@ def _request(heading: Heading, source_ip: str, request: RequestResult | None) ->
     if request is None:
         table.add_row("answer", "none: curl gave no report")
         return table
-    remote = f" to {request.remote_ip}:{request.remote_port}" if request.remote_ip else ""
-    table.add_row("sent", plain(f"from {source_ip}:{request.local_port}{remote}"))
+    remote = f" to {with_port(request.remote_ip, request.remote_port)}" if request.remote_ip else ""
+    table.add_row("sent", plain(f"from {with_port(source_ip, request.local_port)}{remote}"))
     answer = f"HTTP {request.http_status}" if request.http_status else f"curl exit {request.exit_code}"
     total = f" in {request.timings.total}" if request.timings.total else ""
     table.add_row("answer", plain(answer + total + (f", {request.error}" if request.error else "")))

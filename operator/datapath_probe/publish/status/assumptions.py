@@ -12,12 +12,14 @@ from ...diagnose.finding.diagnosis import Diagnosis
 
 def assumptions(diagnosis: Diagnosis) -> Iterator[Assumption]:
     """In path order: each Unknown hop before the divergent one, which is assumed not to be the cause, and the hop
-    beyond which packets are not followed, such as an L7 proxy.
+    beyond which packets are not followed, such as an L7 proxy; and what a finding itself takes for granted.
     """
     if diagnosis.divergence is None:
         return
     divergent = HOP_ORDER[diagnosis.divergence.hop]
     for finding in diagnosis.findings:
+        if finding.assumes:
+            yield Assumption(hop=finding.hop, message=f"assumed: {finding.assumes}")
         if finding.verdict is not HopVerdict.UNKNOWN:
             continue
         if finding.unfollowed_beyond:

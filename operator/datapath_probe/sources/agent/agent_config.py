@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from ...addresses import parse_address
+from ...addresses import IpFamily, parse_address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.parameters import is_cgroup
@@ -100,6 +100,11 @@ class AgentConfig:
     exceptions_to_masquerading: bool  # of the ip-masq-agent
     egress_gateway: bool
     conntrack_in_jiffies: bool  # possibly: the agent probes which clock it can use
+
+    @property
+    def underlay_family(self) -> IpFamily:
+        """The version of IP of tunnels between nodes."""
+        return IpFamily.IPV6 if self.underlay == "ipv6" else IpFamily.IPV4
 
     @property
     def routes_to_endpoints(self) -> bool:

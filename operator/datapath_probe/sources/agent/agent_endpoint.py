@@ -5,7 +5,7 @@ Source: Cilium 1.16–1.20 `cilium-dbg endpoint get`, `api/v1/models/endpoint*.g
 
 from dataclasses import dataclass
 
-from ...addresses import IpAddress, address
+from ...addresses import IpAddress, IpFamily, address, family_of
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.parameters import device_name
@@ -15,19 +15,21 @@ from ..parsing import Json, failed, parser
 
 @dataclass(frozen=True, slots=True)
 class AgentEndpoint:
-    """`interface_name`, `ifindex`, `host_mac`: those of the lxc device; `mac`: that of the pod; `ipv4` None: there is
-    none.
-    """
+    """`interface_name`, `ifindex`, `host_mac`: those of the lxc device; `mac`: that of the pod."""
 
     id: int
     state: str
     identity: int
-    ipv4: IpAddress | None
+    ips: tuple[IpAddress, ...]
     interface_name: str
     ifindex: int
     container_interface_name: str
     mac: str
     host_mac: str
+
+    def ip_of(self, family: IpFamily) -> IpAddress | None:
+        """Its first address of this version of IP; None if there is none."""
+        return next((ip for ip in self.ips if family_of(ip) is family), None)
 
 
 def fact(node: str, endpoint: int) -> Fact:
@@ -51,12 +53,12 @@ def parse(answer: Answer) -> AgentEndpoint | Absent | Unavailable:
     shown = Json.parse(answer.stdout).only()
     status = shown["status"]
     networking = status["networking"]
-    ipv4 = next(filter(None, (pair["ipv4"].text("") for pair in networking["addressing"])), None)
+    texts = (pair[name].text("") for pair in networking["addressing"] for name in ("ipv4", "ipv6"))
     return AgentEndpoint(
         id=shown["id"].unsigned(16),
         state=status["state"].text(),
         identity=status["identity"]["id"].unsigned(32),
-        ipv4=address(ipv4) if ipv4 else None,
+        ips=tuple(map(address, filter(None, texts))),
         interface_name=device_name(networking["interface-name"].text()),
         ifindex=networking["interface-index"].unsigned(32),
         container_interface_name=device_name(networking["container-interface-name"].text("eth0")),

@@ -8,14 +8,23 @@ attached the program directly or Linux is older than 5.7. Linux `kernel/bpf/cgro
 
 from dataclasses import dataclass
 
+from ...addresses import IpFamily
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer, Unavailable
 from ..parsing import Json, failed, parser
 
-CONNECT = "cil_sock4_connect"
-PROGRAMS = (CONNECT, "cil_sock4_sendmsg", "cil_sock4_recvmsg")
-"""The programs for connections, and for the queries of resolvers that do not connect their sockets."""
+
+def connect(family: IpFamily) -> str:
+    """The program for connections."""
+    return f"cil_sock{family.value}_connect"
+
+
+def all_programs(family: IpFamily) -> tuple[str, ...]:
+    """The programs for connections, and for the queries of resolvers that do not connect their sockets."""
+    return connect(family), f"cil_sock{family.value}_sendmsg", f"cil_sock{family.value}_recvmsg"
+
+
 _KERNEL_NAME_LENGTH = 15
 
 
@@ -45,12 +54,12 @@ class PodSockets:
     programs: tuple[SocketProgram, ...]
 
 
-def link(node: str, program: str = CONNECT) -> Fact:
+def link(node: str, program: str) -> Fact:
     """The link of the program at the cgroup."""
     return Fact.of(FactKind.CGROUP_PROGRAM_LINK, node, program=program)
 
 
-def program(node: str, name: str = CONNECT) -> Fact:
+def program(node: str, name: str) -> Fact:
     """The program by its name, however it is attached. A program that is not attached does not stay loaded."""
     return Fact.of(FactKind.PROGRAMS_BY_NAME, node, name=name[:_KERNEL_NAME_LENGTH])
 

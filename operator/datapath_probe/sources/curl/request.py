@@ -7,9 +7,8 @@ Source: curl 7.70–8.23 `src/tool_parsecfg.c` (quoting), `docs/cmdline-opts/max
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
-from ...addresses import parse_address
+from ...addresses import IpAddress, IpFamily, parse_address, with_port
 
 # What a server can make the source pod read. curl ends the transfer at the size if the response announces its length,
 # and since 8.4 any transfer; before, the rate and the timeout limit a response of unknown length.
@@ -47,8 +46,8 @@ class CurlRequest:
     """The request to send. `protocol`: http, https, or tcp to connect only.
 
     `path` contains visible ASCII without '#'; header names are tokens, values contain no NUL or line breaks; the body
-    is UTF-8 without NUL. `keep_body`: return the response body. `over_ipv4`: use IPv4 even if the name has other
-    addresses, for clients that have both versions. `show_addresses`: also report the addresses that curl tries, for
+    is UTF-8 without NUL. `keep_body`: return the response body. `family`: the version of IP to use, even if the
+    name has addresses of another one; None: any. `show_addresses`: also report the addresses that curl tries, for
     names that resolve to addresses which nothing else knows.
     """
 
@@ -62,7 +61,7 @@ class CurlRequest:
     timeout_s: float
     local_port: int
     keep_body: bool
-    over_ipv4: bool = False
+    family: IpFamily | None = None
     show_addresses: bool = False
     tls: Tls = Tls()
 
@@ -90,8 +89,8 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
     ]
     if request.show_addresses:
         words.append("--verbose")  # the report of a failed connection has no address
-    if request.over_ipv4:
-        words.append("--ipv4")
+    if request.family is not None:
+        words.append(f"--ipv{request.family.value}")
     if request.protocol == "tcp":
         words += _CONNECT_ONLY
     elif request.method == "HEAD":
@@ -118,13 +117,12 @@ def _scheme(request: CurlRequest) -> str:
 
 
 def _url(request: CurlRequest) -> str:
-    host = request.tls.server_name or _authority(request.host)
-    return f"{_scheme(request)}://{host}:{request.port}{request.path}"
+    host = request.tls.server_name or _host(request)
+    return f"{_scheme(request)}://{with_port(host, request.port)}{request.path}"
 
 
-def _authority(host: str) -> str:
-    ip = parse_address(host)
-    return f"[{ip}]" if isinstance(ip, IPv6Address) else host
+def _host(request: CurlRequest) -> IpAddress | str:
+    return parse_address(request.host) or request.host
 
 
 def _config(request: CurlRequest) -> bytes:
@@ -133,7 +131,7 @@ def _config(request: CurlRequest) -> bytes:
     """
     lines = [f"url = {_quoted(_url(request))}"]
     if request.tls.server_name:
-        place = f"{request.tls.server_name}:{request.port}:{_authority(request.host)}:{request.port}"
+        place = f"{request.tls.server_name}:{request.port}:{with_port(_host(request), request.port)}"
         lines.append(f"connect-to = {_quoted(place)}")
     lines += [
         f"header = {_quoted(f'{name}: {value}' if value else f'{name};')}" for name, value in request.headers

@@ -43,7 +43,9 @@ _VERDICT = "Policy verdict log: "
 _DECISION = re.compile(
     r", proto \d{1,3}, (?P<direction>ingress|egress), action (?P<action>[a-z]{1,20})", re.ASCII
 )
-_ENDS = re.compile(r"(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5})(?: tcp (?P<flags>[^\n]*))?", re.ASCII)
+_ENDS = re.compile(
+    r"\[?(?P<ip>[0-9.]{7,15}|[0-9a-f:]{2,39})\]?:(?P<port>\d{1,5})(?: tcp (?P<flags>[^\n]*))?", re.ASCII
+)
 _LINE_LIMIT = 1024  # characters; a verdict has about 200
 _LOST = re.compile(r"CPU \d+: Lost (\d+) events", re.ASCII)
 _POLICY_DENIED = 133
@@ -62,7 +64,7 @@ def traces(node: str, endpoints: Sequence[int], window_s: int) -> Fact:
 
 @parser("cilium-dbg monitor", exit_codes=(0, _STOPPED_BY_TIMEOUT))
 def parse(answer: Answer) -> Flows:
-    """Drops and traces of TCP over IPv4, and denials. The last line may be cut off; other kinds are skipped."""
+    """Drops and traces of TCP, and denials. The last line may be cut off; other kinds are skipped."""
     flows: list[Flow] = []
     lost = 0
     for text in answer.stdout.decode(errors="replace").splitlines():

@@ -6,7 +6,7 @@ Source: iproute2 6.x `ip -j`; devices of pods as in Cilium 1.18 `pkg/datapath/co
 import re
 from dataclasses import dataclass
 
-from ...addresses import IpAddress, address
+from ...addresses import IpAddress, IpFamily, address, family_of, unless_ipv4
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.parameters import device_name
@@ -98,9 +98,9 @@ def pod_link(node: str, namespace: str, device: str) -> Fact:
     return Fact.of(FactKind.LINK, node, device=device, namespace=namespace)
 
 
-def pod_routes(node: str, namespace: str) -> Fact:
+def pod_routes(node: str, namespace: str, family: IpFamily = IpFamily.IPV4) -> Fact:
     """The routes inside a pod."""
-    return Fact.of(FactKind.ROUTES, node, namespace=namespace)
+    return Fact.of(FactKind.ROUTES, node, family=unless_ipv4(family), namespace=namespace)
 
 
 def route_to(node: str, ip: IpAddress) -> Fact:
@@ -115,7 +115,7 @@ def marked_route_to(node: str, ip: IpAddress, mark: int) -> Fact:
 
 def routes_for(node: str, ip: IpAddress) -> Fact:
     """All routes of the node's main table that match this address, not only the one that the kernel prefers."""
-    return Fact.of(FactKind.ROUTES, node, match=ip)
+    return Fact.of(FactKind.ROUTES, node, match=ip, family=unless_ipv4(family_of(ip)))
 
 
 def pod_route_to(node: str, namespace: str, ip: IpAddress, source: IpAddress | None = None) -> Fact:

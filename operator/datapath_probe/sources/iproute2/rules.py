@@ -6,6 +6,7 @@ Source: iproute2 6.x `ip -j rule show`; Linux 6.x `include/uapi/linux/rtnetlink.
 
 from dataclasses import dataclass
 
+from ...addresses import IpFamily, unless_ipv4
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer
@@ -29,9 +30,9 @@ class Rule:
         return self.table == LOCAL_TABLE and self.mark is None
 
 
-def fact(node: str, namespace: str | None = None) -> Fact:
+def fact(node: str, namespace: str | None = None, family: IpFamily = IpFamily.IPV4) -> Fact:
     """All rules of the node, or inside a pod; `namespace` as `netns.find` returns it."""
-    return Fact.of(FactKind.ROUTING_RULES, node, namespace=namespace)
+    return Fact.of(FactKind.ROUTING_RULES, node, family=unless_ipv4(family), namespace=namespace)
 
 
 @parser("ip rule show")

@@ -33,6 +33,11 @@ class Socket:
     peer: tuple[IpAddress | None, int | None]
 
     @property
+    def listens(self) -> bool:
+        """Whether it accepts connections."""
+        return self.state == _LISTENS
+
+    @property
     def is_full(self) -> bool:
         """Whether this listener accepts no more connections: packets that start one are dropped."""
         return self.state == _LISTENS and self.received > self.limit

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from ...addresses import IpAddress, address
+from ...addresses import IpAddress, IpFamily, address
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Reading, Unavailable
@@ -143,9 +143,9 @@ def parse_slot(reading: Reading) -> ServiceSlot | Absent | Unavailable:
     )
 
 
-def backend(node: str, backend_id: int) -> Fact:
-    """An IPv4 backend. If absent, packets are dropped when its slot is selected."""
-    return Fact.of(FactKind.SERVICE_BACKEND, node, id=backend_id, family=4)
+def backend(node: str, backend_id: int, family: IpFamily) -> Fact:
+    """A backend. If absent, packets are dropped when its slot is selected."""
+    return Fact.of(FactKind.SERVICE_BACKEND, node, id=backend_id, family=family)
 
 
 def backend_key(fact: Fact) -> MapKey:
@@ -162,9 +162,9 @@ def parse_backend(reading: Reading) -> BackendRecord | Absent | Unavailable:
     return BackendRecord(address(value[: -_BACKEND_TAIL.size]), port, protocol, state)
 
 
-def revnat(node: str, rev_nat_id: int) -> Fact:
-    """The IPv4 frontend for a RevNAT id. If absent, replies keep the backend's address and clients reject them."""
-    return Fact.of(FactKind.REVERSE_NAT_ENTRY, node, id=rev_nat_id, family=4)
+def revnat(node: str, rev_nat_id: int, family: IpFamily) -> Fact:
+    """The frontend for a RevNAT id. If absent, replies keep the backend's address and clients reject them."""
+    return Fact.of(FactKind.REVERSE_NAT_ENTRY, node, id=rev_nat_id, family=family)
 
 
 def revnat_key(fact: Fact) -> MapKey:

@@ -5,9 +5,9 @@ Source: iptables 1.8 `extensions/libxt_{tcp,multiport,conntrack,iprange,addrtype
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Address, ip_network
+from ipaddress import ip_network
 
-from ...addresses import IpAddress
+from ...addresses import IpAddress, address, family_of
 from ..packet import Match, Packet, Routes, no_routes
 
 _TARGETS = frozenset({"-j", "-g"})
@@ -96,11 +96,10 @@ def _holds(option: str, value: str, packet: Packet, arriving: bool) -> bool | No
         return None
 
 
-def _between(ip: IpAddress, value: str) -> bool | None:
+def _between(ip: IpAddress, value: str) -> bool:
     first, _, last = value.partition("-")
-    if not isinstance(ip, IPv4Address):
-        return None
-    return IPv4Address(first) <= ip <= IPv4Address(last or first)
+    low, high = address(first), address(last or first)
+    return family_of(low) is family_of(high) is family_of(ip) and int(low) <= int(ip) <= int(high)
 
 
 def _is_device(packet: Packet, value: str) -> bool:

@@ -8,6 +8,7 @@ Source: Linux 6.x `include/uapi/linux/netfilter/nfnetlink_conntrack.h`, `net/net
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -79,7 +80,14 @@ def parse(answer: Answer) -> KernelConnection | Absent:
     length, kind, *_ = _MESSAGE.unpack_from(octets)
     if kind != _NEW or length != len(octets):
         raise ValueError("not one conntrack entry")
-    found = dict(split(octets[_MESSAGE.size :]))
+    try:
+        return _connection(dict(split(octets[_MESSAGE.size :])))
+    except (KeyError, StopIteration):
+        raise ValueError("an attribute is missing") from None
+
+
+def _connection(found: Mapping[int, bytes]) -> KernelConnection:
+    """Raises KeyError or StopIteration if an attribute is missing."""
     reply, status = dict(split(found[_REPLY])), found[_STATUS]
     addresses, ports = dict(split(reply[_IP])), dict(split(reply[_PROTO]))
     to = next(addresses[to] for _, to in _ADDRESSES.values() if to in addresses)

@@ -11,8 +11,9 @@ from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Absent, Answer
 from ..packet import Match, Packet
 from ..parsing import parser
-from .iptables import LINE_LIMIT, rule_words
+from .iptables import LINE_LIMIT
 from .iptables_match import matches
+from .rule_text import rule_words
 
 CHAIN = "CILIUM_POST_nat"
 _APPEND = f"-A {CHAIN} "

@@ -1,6 +1,6 @@
 """The value of a `fib` expression of nf_tables: what the host's routes say of an address of the packet.
 
-Called by `nft_match`. Source: Linux 6.x `net/ipv4/netfilter/nft_fib_ipv4.c`,
+Called by `nft_match`. Source: Linux 6.x `net/ipv{4,6}/netfilter/nft_fib_ipv{4,6}.c`,
 `include/uapi/linux/netfilter/nf_tables.h` (NFT_FIB_RESULT_*, NFTA_FIB_F_*), `include/uapi/linux/rtnetlink.h` (RTN_*).
 """
 

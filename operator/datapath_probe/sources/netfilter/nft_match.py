@@ -2,7 +2,7 @@
 
 The expressions of a rule load properties of the packet into registers and compare them.
 Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nft_{meta,payload,bitwise,cmp}.c`,
-`net/ipv4/netfilter/nft_fib_ipv4.c`.
+`net/ipv{4,6}/netfilter/nft_fib_ipv{4,6}.c`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +10,33 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 from typing import TypeVar
 
+from ...addresses import IpFamily, family_of
 from ..packet import Match, Packet, Routes, no_routes
 from .nft_fib import result as fib_result
 
 _NAME_OCTETS = 16
-_IPV4 = 2
-_IP_LENGTH, _FLAGS_OCTET = 2, 13  # offsets in their headers
+_FLAGS_OCTET = 13  # offset in the TCP header
+
+
+@dataclass(frozen=True, slots=True)
+class _IpHeader:
+    """A version of IP: its numbers in netfilter and in frames, and offsets in its header. `uncounted`: octets of the
+    packet that the length in the header does not count.
+    """
+
+    netfilter: int
+    ethernet: bytes
+    length: int
+    uncounted: int
+    protocol: int
+    source: int
+    destination: int
+
+
+_IP_HEADERS = {
+    IpFamily.IPV4: _IpHeader(2, b"\x08\0", 2, 0, 9, 12, 16),
+    IpFamily.IPV6: _IpHeader(10, b"\x86\xdd", 4, 40, 6, 8, 24),
+}
 _PROTOCOLS = {"tcp": 6, "udp": 17}
 _CT_STATES = {"ESTABLISHED": 2, "NEW": 8}
 _TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG")
@@ -140,28 +161,34 @@ def _meta(key: object, packet: Packet) -> _Value | None:
         case "NFT_META_IIFNAME" | "NFT_META_OIFNAME":
             return _Device(packet.devices) if packet.devices else None
         case "NFT_META_NFPROTO":
-            return bytes([_IPV4])
+            return bytes([_ip_header(packet).netfilter])
         case "NFT_META_PROTOCOL":
-            return b"\x08\0"
+            return _ip_header(packet).ethernet
         case "NFT_META_L4PROTO":
             return bytes([_PROTOCOLS[packet.protocol]])
         case _:
             return None
 
 
+def _ip_header(packet: Packet) -> _IpHeader:
+    return _IP_HEADERS[family_of(packet.destination)]
+
+
 def _payload(data: Attributes, packet: Packet) -> _Value | None:
-    """Bytes of the IPv4, TCP or UDP header, if all of them are known."""
+    """Bytes of the IP, TCP or UDP header, if all of them are known."""
     offset, length = (attribute(data, f"NFTA_PAYLOAD_{name}", int) for name in ("OFFSET", "LEN"))
     known: dict[int, bytes | None] = {}
     match data["NFTA_PAYLOAD_BASE"]:
         case "NFT_PAYLOAD_NETWORK_HEADER":
-            if (offset, length) == (_IP_LENGTH, 2) and packet.octets is None:
+            header = _ip_header(packet)
+            if (offset, length) == (header.length, 2) and packet.octets is None:
                 return _Size()
+            octets = packet.octets and (packet.octets - header.uncounted).to_bytes(2, "big")
             known = {
-                _IP_LENGTH: packet.octets.to_bytes(2, "big") if packet.octets else None,
-                9: bytes([_PROTOCOLS[packet.protocol]]),
-                12: packet.source.packed,
-                16: packet.destination.packed,
+                header.length: octets or None,
+                header.protocol: bytes([_PROTOCOLS[packet.protocol]]),
+                header.source: packet.source.packed,
+                header.destination: packet.destination.packed,
             }
         case "NFT_PAYLOAD_TRANSPORT_HEADER":
             ports = (packet.source_port, packet.destination_port)
@@ -169,9 +196,9 @@ def _payload(data: Attributes, packet: Packet) -> _Value | None:
             if packet.flags is not None:
                 bits = sum(1 << bit for bit, name in enumerate(_TCP_FLAGS) if name in packet.flags)
                 known[_FLAGS_OCTET] = bytes([bits])
-    octets = {at + i: octet for at, part in known.items() if part for i, octet in enumerate(part)}
+    all_octets = {at + i: octet for at, part in known.items() if part for i, octet in enumerate(part)}
     wanted = range(offset, offset + length)
-    return bytes(octets[i] for i in wanted) if all(i in octets for i in wanted) else None
+    return bytes(all_octets[i] for i in wanted) if all(i in all_octets for i in wanted) else None
 
 
 def _ct(key: object, packet: Packet) -> bytes | None:

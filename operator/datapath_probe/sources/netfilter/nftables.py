@@ -9,6 +9,7 @@ Source: Linux 6.x `include/uapi/linux/netfilter/nf_tables.h`, `net/netfilter/nf_
 
 from collections.abc import Mapping, Sequence
 
+from ...addresses import IpFamily, family_of
 from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ...evidence.reading import Answer, Unavailable
@@ -17,7 +18,8 @@ from ..parsing import failed, parser
 from .nft_match import Attributes, Conditions, Expression, attribute, matches
 from .rule_walk import Action, Chain, Key, Rule, first_loss
 
-_FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that process IPv4
+_FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 10: "ip6"}
+_NOT_FOR = {IpFamily.IPV4: "ip6", IpFamily.IPV6: "ip"}
 _HOOKS = dict(enumerate(("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")))
 _NETDEV_HOOKS = {0: "INGRESS", 1: "EGRESS"}  # of a device, before and after all others
 _POLICY_DROP = 0  # NF_DROP
@@ -78,7 +80,9 @@ def loss(
     def match_rule(rule: Rule[Conditions]) -> Match:
         return matches(rule.conditions, packet, routes)
 
-    return first_loss(chains, hooks, packet, match_rule, translated=translated)
+    other = _NOT_FOR[family_of(packet.destination)]
+    own = {key: chain for key, chain in chains.items() if key[0] != other}
+    return first_loss(own, hooks, packet, match_rule, translated=translated)
 
 
 def _add(chains: dict[Key, Chain[Conditions]], family: str, attributes: Attributes, *, is_rule: bool) -> None:

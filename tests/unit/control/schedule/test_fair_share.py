@@ -8,6 +8,7 @@ from datapath_probe.runs import limits
 from datapath_probe.runs.limits import Limits
 from datapath_probe.runs.probe_run import PATHS_AT_ONCE
 from unit.control.schedule.world import Kind, running
+from unit.sources.worst_case import kube_proxy
 
 pytestmark = pytest.mark.looptime(noop_cycles=2)
 
@@ -35,6 +36,23 @@ async def test_a_thousand_probes_of_which_half_time_out_run_on_time(monkeypatch:
         for kind in kinds:
             world.add(500, kind)
         await asyncio.sleep(LASTS_S)
+    for kind in kinds:
+        assert len(world.lags[kind]) >= 500 * (LASTS_S // 60) - 10
+        assert max(world.lags[kind]) < 2
+        assert world.skipped[kind] == 0
+
+
+@pytest.mark.parametrize("services", [300, 1000])
+async def test_an_outage_beside_kube_proxy_costs_no_run_its_packet_filters(
+    monkeypatch: pytest.MonkeyPatch, services: int
+) -> None:
+    kinds = Kind("shop", interval_s=60), Kind("shop", interval_s=60, times_out=True)
+    async with running(monkeypatch) as world:
+        world.rules = kube_proxy(services)
+        for kind in kinds:
+            world.add(500, kind)
+        await asyncio.sleep(LASTS_S)
+    assert world.lost == 0
     for kind in kinds:
         assert len(world.lags[kind]) >= 500 * (LASTS_S // 60) - 10
         assert max(world.lags[kind]) < 2

@@ -4,9 +4,11 @@ diagnoses take none. Used by the tests of fairness.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,8 @@ from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
-from datapath_probe.evidence.reading import Answer, Reading
+from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.plan.destination import PodEnd
 from datapath_probe.plan.pairs.pairs import Pair, Pairs
 from datapath_probe.plan.plan import Plan
@@ -29,6 +32,7 @@ from datapath_probe.runs.limits import Limits
 from datapath_probe.runs.run_result import NextRun, RunResult
 from datapath_probe.runs.runner import ProbeRunner
 from datapath_probe.sources.bpf import bpftool
+from datapath_probe.sources.netfilter import iptables
 from unit.cluster import Cluster
 from unit.control.harness import clock
 from unit.recorded import recorded
@@ -56,12 +60,15 @@ class Kind:
 
 class World:
     """`lags`: how late each request was sent, in seconds. `slow`: nodes whose agents answer after
-    `SLOW_ANSWER_S`.
+    `SLOW_ANSWER_S`. `rules`: the packet filters of nodes, which are read if a request times out. `lost`: runs that were
+    judged without a part of their evidence.
     """
 
     def __init__(self, limits: Limits) -> None:
         self.scheduler = Scheduler(clock, limits.work)
         self.slow: set[str] = set()
+        self.rules = b""
+        self.lost = 0
         self.lags: dict[Kind, list[float]] = {}
         self.skipped: Counter[Kind] = Counter()
         self.in_flight: Counter[str] = Counter()  # by source pod
@@ -101,18 +108,24 @@ class World:
         )
 
     def facts(self, run: PathRun, **_: object) -> Sequence[Fact]:
-        """Instead of `facts_of`: two rounds, at each node of the path."""
-        rounds = [[bpftool.prog(node, number) for node in self.kind_of(run.plan).nodes] for number in (1, 2)]
+        """Instead of `facts_of`: two rounds, at each node of the path, and one more for the rules."""
+        kind = self.kind_of(run.plan)
+        rounds = [[bpftool.prog(node, number) for node in kind.nodes] for number in (1, 2)]
+        if self.rules and kind.times_out and run.request.reading:
+            rounds.append([iptables.fact(node) for node in kind.nodes])
         missing = [[fact for fact in asked if fact not in run.evidence.readings] for asked in rounds]
         return next(filter(None, missing), [])
 
     def diagnosis(self, run: PathRun, **_: object) -> Diagnosis:
         """Instead of `diagnose`."""
+        readings = [reading for _, of_fact in run.evidence for reading in of_fact]
+        self.lost += any(isinstance(reading, Unavailable) for reading in readings)
         return FAILED if self.kind_of(run.plan).times_out else HEALTHY
 
     async def ask(self, node: str, facts: Sequence[Fact]) -> list[Reading]:
         await asyncio.sleep(SLOW_ANSWER_S if node in self.slow else ANSWER_S)
-        return [Answer(0, b"", b"", 0.0, 0.0) for _ in facts]
+        of_rules = FactKind.IPTABLES_RULES
+        return [Answer(0, self.rules if fact.kind is of_rules else b"", b"", 0.0, 0.0) for fact in facts]
 
     async def run_request(self, target: ContainerRef) -> Reading:
         kind = self._kinds[target.pod]
@@ -148,6 +161,15 @@ class World:
         self.skipped[self._kinds[uid]] += next_run.skipped
 
 
+class AtOnce(Executor):
+    """Instead of a thread, for which simulated time does not wait."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
 class Runs:
     """The world as the scheduler sees it."""
 
@@ -171,6 +193,7 @@ async def running(monkeypatch: pytest.MonkeyPatch, limits: Limits | None = None)
     monkeypatch.setattr(runner, "resolve", world.plan)
     monkeypatch.setattr(bounded_diagnosis, "facts_of", world.facts)
     monkeypatch.setattr(bounded_diagnosis, "diagnose", world.diagnosis)
+    monkeypatch.setattr(bounded_diagnosis, "_THREAD", AtOnce())
     task = asyncio.create_task(world.scheduler.serve(Runs(world)))
     try:
         yield world

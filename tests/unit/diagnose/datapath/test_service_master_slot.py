@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose
@@ -38,7 +39,7 @@ def altered(run: PathRun, number: int, octets: slice, value: bytes) -> PathRun:
 
 
 def with_reverse_nat(run: PathRun, number: int, reading: Reading) -> PathRun:
-    fact = lbmap.revnat(run.plan.source.node.name, number)
+    fact = lbmap.revnat(run.plan.source.node.name, number, IpFamily.IPV4)
     return replace(run, evidence=Evidence({**run.evidence.readings, fact: (reading, reading)}))
 
 

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, ip_address
 
 import pytest
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import PARAMETERS, FactKind
@@ -13,7 +14,7 @@ from datapath_probe.sources.agent import agent_config, agent_endpoint
 from datapath_probe.sources.bpf import bpftool, socket_lb
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.flows import hubble, monitor
-from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss
+from datapath_probe.sources.iproute2 import links, neighbors, qdisc, rules, ss
 from datapath_probe.sources.maps import lxcmap
 from datapath_probe.sources.netfilter import iptables, nftables
 from datapath_probe.sources.packet import Packet
@@ -38,6 +39,13 @@ INSIDE = "nsenter --net=/var/run/cilium/netns/cni-1 "
         ),
         (links.routes_for("n", ip_address("10.0.0.2")), "ip -j route show match 10.0.0.2"),
         (links.pod_routes("n", "cni-1"), INSIDE + "ip -j route show"),
+        (links.routes_for("n", ip_address("fd00::2")), "ip -j -6 route show match fd00::2"),
+        (links.route_to("n", ip_address("fd00::2")), "ip -j route get fd00::2"),
+        (links.pod_routes("n", "cni-1", IpFamily.IPV6), INSIDE + "ip -j -6 route show"),
+        (rules.fact("n", family=IpFamily.IPV6), "ip -j -6 rule show"),
+        (iptables.fact("n", family=IpFamily.IPV6), "ip6tables-save -c"),
+        (iptables.fact("n", "cni-1", "nft", IpFamily.IPV6), INSIDE + "ip6tables-nft-save -c"),
+        (agent_endpoint.at("n", ip_address("fd00::2")), "cilium-dbg endpoint get ipv6:fd00::2 -o json"),
         (neighbors.neighbor("n", ip_address("10.0.0.2"), "eth0"), "ip -j neigh show to 10.0.0.2 dev eth0"),
         (qdisc.losing("n"), "tc -j -s qdisc show"),
         (ss.of_host("n", 80), "ss -H -t -a -n sport = :80"),

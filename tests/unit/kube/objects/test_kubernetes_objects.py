@@ -163,6 +163,7 @@ def test_service() -> None:
         uid="b1",
         type="NodePort",
         cluster_ip=ip_address("10.96.57.217"),
+        cluster_ips=(ip_address("10.96.57.217"),),
         ports=(
             ServicePort("http", 80, "TCP", "web", 30080),
             ServicePort("dns", 53, "UDP", 5353, None),

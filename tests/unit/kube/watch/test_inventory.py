@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from datapath_probe.api.vocabulary import WorkloadKind
 from datapath_probe.kube.watch.inventory import ClusterInventory
 from datapath_probe.kube.watch.object_cache import ObjectCache
 from datapath_probe.kube.watch.reflector import Reflector
@@ -65,9 +66,43 @@ def test_a_node_is_found_by_its_address_without_iteration() -> None:
     assert found.node_with(ip_address("192.0.2.8")) is None
 
 
+@pytest.mark.usefixtures("_no_iteration")
+def test_a_service_is_found_by_each_of_its_addresses_without_iteration() -> None:
+    found = inventory()
+    spec = {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00:96::7"], "ports": []}
+    put(found._services, [{"metadata": {"namespace": "default", "name": "cart"}, "spec": spec}])
+    for ip in ("10.96.0.7", "fd00:96::7"):
+        assert found.service_with(ip_address(ip)) == found.service("default", "cart")
+
+
 def test_each_invalid_field_is_logged_once() -> None:
     odd = [{"ip": "a"}, {"ip": "b"}]
     with capture_logs() as logs:
         found = inventory(pods=[POD, renamed(POD, "odd", podIPs=odd), renamed(POD, "odder", podIPs=odd)])
     assert found.skips == {"Pod.status.podIPs": 4}
     assert [(entry["field"], entry["object"]) for entry in logs] == [("Pod.status.podIPs", "default/odd")]
+
+
+def owned(sample: Json, namespace: str, name: str, uid: str, owner: str) -> Json:
+    raw = copy.deepcopy(sample)
+    reference = {"uid": owner, "controller": True}
+    raw["metadata"] = {"namespace": namespace, "name": name, "uid": uid, "ownerReferences": [reference]}
+    return raw
+
+
+def test_a_pod_of_another_namespace_belongs_to_no_workload_although_it_says_so() -> None:
+    """Owners are in the namespace of what they own, but the API server accepts any uid."""
+    theirs = owned(POD, "other", "b", "pod-b", "set")
+    claimed = owned(POD, "other", "c", "pod-c", "their-set")
+    found = inventory(pods=[owned(POD, "default", "a", "pod-a", "set"), theirs, claimed])
+    workloads = found._workloads._by_kind
+    deployment = {"metadata": {"namespace": "default", "name": "web", "uid": "deployment"}}
+    put(workloads[WorkloadKind.DEPLOYMENT], [deployment])
+    sets = [
+        owned({}, "default", "web-1", "set", "deployment"),
+        owned({}, "other", "web-1", "their-set", "deployment"),
+    ]
+    put(workloads[WorkloadKind.REPLICA_SET], sets)
+    pods = found.workload_pods(WorkloadKind.DEPLOYMENT, "default", "web")
+    assert pods is not None
+    assert [f"{pod.namespace}/{pod.name}" for pod in pods] == ["default/a"]

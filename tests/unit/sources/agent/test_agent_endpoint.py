@@ -25,7 +25,7 @@ def endpoint(**networking: str) -> object:
 def test_an_endpoint_may_lack_the_name_of_the_pods_interface_and_an_ipv4_address() -> None:
     found = endpoint(addressing='[{"ipv6":"fd00::1"}]')
     assert isinstance(found, agent_endpoint.AgentEndpoint)
-    assert (found.container_interface_name, found.ipv4) == ("eth0", None)
+    assert (found.container_interface_name, list(map(str, found.ips))) == ("eth0", ["fd00::1"])
     assert (found.mac, found.host_mac) == ("aa:bb:cc:dd:ee:01", "aa:bb:cc:dd:ee:02")
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datapath_probe.addresses import IpFamily
 from datapath_probe.sources.curl.request import argv
 from unit.sources.curl.curl_runs import delivered, report_of, request_to
 from unit.sources.http_server import Server, serving
@@ -209,11 +210,13 @@ def test_settings_of_the_container_have_no_effect(server: Server, tmp_path: Path
     assert not [line for line in received.headers if b"vil" in line or line.startswith(b"Authorization")]
 
 
-def test_a_client_with_both_ip_versions_uses_ipv4() -> None:
+def test_a_client_with_both_ip_versions_uses_the_one_of_the_path() -> None:
     with serving(socket.AF_INET6) as server:
-        assert report_of(request_to(server, over_ipv4=True)).remote_ip is None
+        assert report_of(request_to(server, family=IpFamily.IPV4)).remote_ip is None
+        assert report_of(request_to(server, family=IpFamily.IPV6)).remote_ip == ip_address("::1")
     with serving(socket.AF_INET) as server:
-        assert report_of(request_to(server, over_ipv4=True)).remote_ip == ip_address("127.0.0.1")
+        assert report_of(request_to(server, family=IpFamily.IPV6)).remote_ip is None
+        assert report_of(request_to(server, family=IpFamily.IPV4)).remote_ip == ip_address("127.0.0.1")
 
 
 def test_ipv6_addresses_are_in_brackets() -> None:

@@ -12,6 +12,7 @@ TUNNELED = Packet(
     "udp", ip_address("172.30.0.11"), ip_address("172.30.0.12"), 8472, devices=frozenset({"eth0"})
 )
 ARRIVING = ("PREROUTING", "INPUT")
+OVER_IPV6 = Packet("tcp", ip_address("fd00::1"), ip_address("fd00::2"), 80, 20001).of_handshake()
 
 
 def saved(*rules: str, policy: str = "ACCEPT [9:900]", table: str = "filter") -> str:
@@ -248,3 +249,21 @@ def test_goto_does_not_return() -> None:
     assert loss(saved(entered, "[2:200] -A GUARD -p udp -j DROP")) is not None
     assert loss(saved(entered, "[2:200] -A INPUT -j DROP")) is None
     assert loss(saved(entered.replace("-g", "-j"), "[2:200] -A INPUT -j DROP")) is not None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "-A INPUT -s fd00::/64 -d fd00::2/128 -p tcp -m tcp --dport 80 -j DROP",
+        "-A INPUT -m iprange --src-range fd00::1-fd00::f -j DROP",
+        "-A INPUT -m length --length 80 -j DROP",
+        "-A INPUT -p tcp -j REJECT --reject-with icmp6-port-unreachable",
+    ],
+)
+def test_rules_of_ip6tables_match_packets_of_ipv6(rule: str) -> None:
+    assert loss(saved(f"[3:300] {rule}"), OVER_IPV6)
+
+
+@pytest.mark.parametrize("range_", ["fd00::3-fd00::f", "10.0.0.1-10.0.0.9"])
+def test_a_range_without_the_address_does_not_match(range_: str) -> None:
+    assert loss(saved(f"[3:300] -A INPUT -m iprange --src-range {range_} -j DROP"), OVER_IPV6) is None

@@ -4,6 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Absent, Answer, Unavailable
 from datapath_probe.sources.netfilter import kernel_conntrack
 from datapath_probe.sources.netfilter.kernel_conntrack import KernelConnection
@@ -47,4 +48,6 @@ def test_a_truncated_entry_is_no_evidence(length: int) -> None:
 def test_an_entry_without_its_reply_is_no_evidence() -> None:
     without_reply = ENTRY[:72]
     shortened = len(without_reply).to_bytes(LENGTH, "little") + without_reply[LENGTH:]
-    assert isinstance(kernel_conntrack.parse(answer(shortened)), Unavailable)
+    found = kernel_conntrack.parse(answer(shortened))
+    assert isinstance(found, Unavailable)
+    assert found.reason is EvidenceError.UNPARSABLE

@@ -8,6 +8,7 @@ from datapath_probe.sources.netfilter.nft_match import Expression, matches
 from datapath_probe.sources.packet import Match, Packet
 
 SYN = Packet("tcp", ip_address("10.0.1.2"), ip_address("10.0.2.3"), 80, 40101).of_handshake()
+OVER_IPV6 = Packet("tcp", ip_address("fd00::1"), ip_address("fd00::2"), 80, 40101).of_handshake()
 REGISTER = "NFT_REG_1"
 
 
@@ -105,3 +106,47 @@ def test_ranges_include_their_ends(operator: str, inside: Match) -> None:
     ends = {"NFTA_RANGE_FROM_DATA": b"\0\x50", "NFTA_RANGE_TO_DATA": b"\0\x51"}
     asked = {"NFTA_RANGE_SREG": REGISTER, "NFTA_RANGE_OP": f"NFT_RANGE_{operator}", **ends}
     assert matches((payload("TRANSPORT", 2, 2), Expression("range", asked)), SYN) is inside
+
+
+def meta(key: str) -> Expression:
+    return Expression("meta", {"NFTA_META_DREG": REGISTER, "NFTA_META_KEY": f"NFT_META_{key}"})
+
+
+@pytest.mark.parametrize(
+    ("load", "of_ipv4", "of_ipv6"),
+    [
+        (meta("NFPROTO"), b"\x02", b"\x0a"),
+        (meta("PROTOCOL"), b"\x08\0", b"\x86\xdd"),
+        (meta("LEN"), (60).to_bytes(4, "little"), (80).to_bytes(4, "little")),
+    ],
+)
+def test_the_version_of_ip_is_known(load: Expression, of_ipv4: bytes, of_ipv6: bytes) -> None:
+    assert (matches((load, compared(of_ipv4)), SYN), matches((load, compared(of_ipv6)), SYN)) == (
+        Match.YES,
+        Match.NO,
+    )
+    assert matches((load, compared(of_ipv6)), OVER_IPV6) is Match.YES
+    assert matches((load, compared(of_ipv4)), OVER_IPV6) is Match.NO
+
+
+@pytest.mark.parametrize(
+    ("offset", "value"),
+    [
+        (4, (40).to_bytes(2, "big")),  # the length does not count the header
+        (6, b"\x06"),
+        (8, ip_address("fd00::1").packed),
+        (24, ip_address("fd00::2").packed),
+    ],
+    ids=["length", "protocol", "source", "destination"],
+)
+def test_the_header_of_ipv6_has_other_offsets(offset: int, value: bytes) -> None:
+    load = payload("NETWORK", offset, len(value))
+    assert matches((load, compared(value)), OVER_IPV6) is Match.YES
+    other = bytes([value[0] ^ 1]) + value[1:]
+    assert matches((load, compared(other)), OVER_IPV6) is Match.NO
+
+
+def test_large_packets_of_ipv6_match_any_length() -> None:
+    condition = (payload("NETWORK", 4, 2), compared((1200).to_bytes(2, "big"), "GT"))
+    assert matches(condition, OVER_IPV6) is Match.NO
+    assert matches(condition, OVER_IPV6.with_data()) is Match.YES

@@ -7,7 +7,7 @@ packets of the request.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ....addresses import IpAddress
+from ....addresses import IpAddress, family_of
 from ....api.reasons import Reason
 from ....api.vocabulary import HopName, HopVerdict
 from ....evidence.reading import Absent
@@ -38,7 +38,8 @@ def judge_dns_path(context: CheckContext, nameserver: Nameserver) -> list[Findin
     """The findings of every hop to and from each name server, as programmed."""
     plan = plan_of_queries(context.plan, nameserver)
     servers: Sequence[Backend | None] = nameserver.backends[:MAX_DESTINATIONS] or (None,)
-    sockets = check_sockets(context, ExpectedHop(HopName.SERVICE_TRANSLATION, context.path.source_node))
+    of_queries = replace(context, run=replace(context.run, plan=replace(context.plan, source=plan.source)))
+    sockets = check_sockets(of_queries, ExpectedHop(HopName.SERVICE_TRANSLATION, context.path.source_node))
     return [
         *((sockets,) if is_harmful(sockets) else ()),
         *_of_servers(context, plan, servers),
@@ -64,7 +65,8 @@ def _of_server(finding: Finding, server: Backend | None) -> Finding:
 def plan_of_queries(plan: Plan, nameserver: Nameserver) -> Plan:
     """The plan as if the pod requested the Service of the cluster's DNS."""
     target = ServiceTarget(plan.destination, nameserver.frontend, nameserver.backends)
-    return replace(plan, target=target, nameserver=None)
+    source = plan.source.over(family_of(nameserver.frontend.ip))
+    return replace(plan, source=source, target=target, nameserver=None)
 
 
 def first_fault(findings: Sequence[Finding]) -> tuple[Reason, Finding] | None:
@@ -97,7 +99,8 @@ def queries(context: CheckContext, nameserver: Nameserver) -> Queries:
     """Each connection to an address updates the conntrack entry for related ICMP errors. An error means that nothing
     listens on the port.
     """
-    node, client = context.source.node.name, context.source.ip
+    node = context.source.node.name
+    client = context.source.over(family_of(nameserver.frontend.ip)).ip
     sent: bool | None = None if context.source.pod.host_network else False
     refused_by: IpAddress | None = None
     for server in nameserver.backends[:MAX_DESTINATIONS]:
