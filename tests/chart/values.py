@@ -77,7 +77,7 @@ def table(schema: Schema) -> str:
         f"| `{value.name}` | {f'`{_flow(value.default)}`' if value.is_set else ''} | {value.description} |\n"
         for value in values(schema)
     )
-    return "| value | default | |\n|---|---|---|\n" + "".join(rows)
+    return "| value | default | description |\n|---|---|---|\n" + "".join(rows)
 
 
 def _flow(value: Any) -> str:
