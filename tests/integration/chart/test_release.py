@@ -20,6 +20,7 @@ from unit.publish.status.after_runs import after
 ROOT = CHART.parents[1]
 FIRST = ROOT / "tests/data/charts/datapath-probe-0.0.1.tgz"
 NAMESPACE = "datapath-probe"
+CHANGED: helm.Values = {"options": {"maxPairs": 8, "metricsPort": 9080, "healthPort": 9081}}
 TAKE_OVER = {"helm 3": ("--take-ownership",), "helm 4": ("--take-ownership", "--force-conflicts")}
 CHARTED, RELEASES = "app.kubernetes.io/name=datapath-probe", "owner=helm"
 KINDS = (
@@ -115,7 +116,7 @@ def test_a_release_is_upgraded_rolled_back_and_removed_and_keeps_probes(
 ) -> None:
     did(empty, version, "install", "dpp", FIRST, "--create-namespace")
     before = create_probe(empty)
-    did(empty, version, "upgrade", "dpp", CHART, values={"options": {"maxPairs": 8}})
+    did(empty, version, "upgrade", "dpp", CHART, values=CHANGED)
     assert "MAX_PAIRS" in str(of_kind(tuple(installed(empty)), "Deployment"))
     assert probe(empty) == before
     did(empty, version, "rollback", "dpp", "1")
@@ -140,7 +141,9 @@ def test_what_kustomize_installed_can_be_taken_over(empty: ApiServer, version: s
     applied = empty.run_kubectl("apply", "--server-side", "-k", MANIFESTS / "base")
     assert applied.returncode == 0, applied.stderr
     before = create_probe(empty)
-    did(empty, version, "install", "dpp", CHART, *TAKE_OVER[version])
+    # its lists would keep what kubectl has set
+    empty.run_kubectl("delete", "deployment", "-n", NAMESPACE, "datapath-probe")
+    did(empty, version, "install", "dpp", CHART, *TAKE_OVER[version], values=CHANGED)
     assert probe(empty) == before
     did(empty, version, "uninstall", "dpp")
     assert [one["kind"] for one in installed(empty)] == ["CustomResourceDefinition"]
@@ -150,7 +153,7 @@ def test_what_kustomize_installed_can_be_taken_over(empty: ApiServer, version: s
 def test_helm_4_continues_a_release_of_helm_3(empty: ApiServer) -> None:
     did(empty, "helm 3", "install", "dpp", FIRST, "--create-namespace")
     before = create_probe(empty)
-    did(empty, "helm 4", "upgrade", "dpp", CHART, values={"options": {"maxPairs": 8}})
+    did(empty, "helm 4", "upgrade", "dpp", CHART, values=CHANGED)
     assert "MAX_PAIRS" in str(of_kind(tuple(installed(empty)), "Deployment"))
     assert probe(empty) == before
     did(empty, "helm 4", "uninstall", "dpp")
