@@ -36,6 +36,7 @@ class Reason(StrEnum):
     UNSUPPORTED_DESTINATION = "UnsupportedDestination"
     HOST_NETWORK_FORBIDDEN = "HostNetworkForbidden"
     ADDRESS_FORBIDDEN = "AddressForbidden"
+    NAME_FORBIDDEN = "NameForbidden"
     METHOD_FORBIDDEN = "MethodForbidden"
     CONTAINER_USER_FORBIDDEN = "ContainerUserForbidden"
     TOO_MANY_ENDPOINTS = "TooManyEndpoints"

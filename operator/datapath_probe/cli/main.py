@@ -111,6 +111,11 @@ def main() -> None:
     help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
 )
 @_setting(
+    "--forbid-names",
+    is_flag=True,
+    help="Send no requests to names outside the cluster, which may resolve to any address.",
+)
+@_setting(
     "--allow-addresses",
     multiple=True,
     type=NETWORK,
@@ -122,7 +127,7 @@ def main() -> None:
     multiple=True,
     type=NETWORK,
     metavar="CIDR",
-    help="Deny destination.address in this range. Repeatable.",
+    help="Deny destinations in this range, except pods with their own network. Repeatable.",
 )
 @_setting(
     "--forbid-unsafe-methods",
@@ -155,6 +160,7 @@ def run(
     health_port: int,
     save_evidence: Path | None,
     forbid_host_network: bool,
+    forbid_names: bool,
     allow_addresses: tuple[IPv4Network | IPv6Network, ...],
     deny_addresses: tuple[IPv4Network | IPv6Network, ...],
     forbid_unsafe_methods: bool,
@@ -184,6 +190,7 @@ def run(
         save_evidence=save_evidence,
         restrictions=Restrictions(
             host_network=forbid_host_network,
+            names=forbid_names,
             unsafe_methods=forbid_unsafe_methods,
             other_users=forbid_other_users,
             addresses=AddressRestrictions(allow_addresses, deny_addresses),

@@ -114,6 +114,7 @@ def test_invalid_options_are_rejected() -> None:
     ("option", "variable", "restrictions"),
     [
         ("--forbid-host-network", "FORBID_HOST_NETWORK", Restrictions(host_network=True)),
+        ("--forbid-names", "FORBID_NAMES", Restrictions(names=True)),
         ("--forbid-unsafe-methods", "FORBID_UNSAFE_METHODS", Restrictions(unsafe_methods=True)),
         ("--forbid-other-users", "FORBID_OTHER_USERS", Restrictions(other_users=True)),
     ],

@@ -48,7 +48,7 @@ def test_its_memory_is_bounded() -> None:
 def test_restrictions_are_variables_that_the_operator_reads_and_off() -> None:
     settings = {one["name"]: one.get("value") for one in container()["env"]}
     restrictions = {option.envvar for option in run.params if (option.name or "").startswith("forbid_")}
-    assert len(restrictions) == 3
+    assert len(restrictions) == 4
     assert {name: value for name, value in settings.items() if name.startswith("FORBID_")} == dict.fromkeys(
         restrictions, "false"
     )

@@ -61,6 +61,7 @@ _STALLING = frozenset(
         Reason.UNSUPPORTED_CONFIGURATION,
         Reason.HOST_NETWORK_FORBIDDEN,
         Reason.ADDRESS_FORBIDDEN,
+        Reason.NAME_FORBIDDEN,
         Reason.METHOD_FORBIDDEN,
         Reason.CONTAINER_USER_FORBIDDEN,
     }
