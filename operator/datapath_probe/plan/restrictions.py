@@ -105,7 +105,10 @@ def _address(
 
 
 def _outside_pods(plan: Plan, inventory: Inventory) -> Iterator[IpAddress]:
-    """The addresses of the endpoints that are not those of a pod with its own network."""
+    """The addresses of the endpoints that are not those of a running pod with its own network."""
     unready = plan.target.unready if isinstance(plan.target, ServiceTarget) else ()
-    addresses = (backend.ip for backend in (*plan.target.backends, *unready))
-    return (ip for ip in addresses if inventory.pod_with(ip) is None)
+    for backend in (*plan.target.backends, *unready):
+        owner = backend.pod_facts
+        known = owner and owner.pod.owns_address and backend.ip in owner.pod.ips
+        if not known and inventory.pod_with(backend.ip) is None:
+            yield backend.ip

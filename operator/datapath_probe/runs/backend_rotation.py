@@ -27,6 +27,9 @@ class _Look:
     suspect: bool
 
 
+_NEVER = _Look(0.0, suspect=False)
+
+
 class BackendRotation:
     """Remembers the looks at backends that are most recent, by source pod."""
 
@@ -38,10 +41,7 @@ class BackendRotation:
         right a moment ago.
         """
         source = plan.source.pod
-        looks = {
-            other: self._looks.get(source, other) or _Look(0.0, suspect=False)
-            for other in other_backends(plan)
-        }
+        looks = {other: self._looks.get(source, other) or _NEVER for other in other_backends(plan)}
         due = [o for o, look in looks.items() if fresh or look.suspect or now - look.at >= LOOK_AGAIN_S]
         chosen = sorted(due, key=lambda other: (not looks[other].suspect, looks[other].at))[:MAX_OTHERS]
         for other in chosen:

@@ -135,8 +135,8 @@ class ProbeRunner:
     async def _plans(self, probe: Probe, pairs: Iterable[Pair]) -> Mapping[Pair, Plan | CannotRun]:
         plans = {}
         for pair in pairs:
-            plans[pair] = resolve(pair, probe, self._access.inventory, self._access.restrictions)
             await asyncio.sleep(0)  # others have their turn: a Service may have thousands of endpoints
+            plans[pair] = resolve(pair, probe, self._access.inventory, self._access.restrictions)
         return plans
 
     def _is_gone(self, ended: _Ended, probe: Probe) -> bool:
