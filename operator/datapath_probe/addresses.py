@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 IpAddress = IPv4Address | IPv6Address
 
@@ -45,6 +45,14 @@ def unless_ipv4(family: IpFamily) -> int | None:
 def family_of(ip: IpAddress) -> IpFamily:
     """The version of IP that the address belongs to."""
     return IpFamily.IPV4 if isinstance(ip, IPv4Address) else IpFamily.IPV6
+
+
+def is_within(ip: IpAddress, cidr: str) -> bool:
+    """Whether the range contains the address; False if the text is no range."""
+    try:
+        return ip in ip_network(cidr, strict=False)
+    except ValueError:
+        return False
 
 
 def with_port(ip: IpAddress | str, port: int | None) -> str:

@@ -7,7 +7,7 @@ legitimate, as in Services without a selector. In a range of pod addresses, an a
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from ..addresses import IpAddress, with_port
+from ..addresses import IpAddress, is_within, with_port
 from ..sources.agent.agent_config import from_config_map
 from .facts import Facts, pod_or_host
 from .objects import Inventory, Pod, SliceEndpoint
@@ -85,7 +85,7 @@ def _pod_range_of(ip: IpAddress, inventory: Inventory) -> str:
     if ipam == "cluster-pool":
         pools = values.get(_POOL_KEY[ip.version], "").replace(",", " ").split()
         known = (pool for pool in pools if pool != _DEFAULT_POOL)
-        return next((f"{pool}, the cluster's pool of pod CIDRs" for pool in known if _has(pool, ip)), "")
+        return next((f"{pool}, the cluster's pool of pod CIDRs" for pool in known if is_within(ip, pool)), "")
     around = cluster_range(ip)
     if ipam == "kubernetes" and inventory.has_pod_cidr_within(around):
         return f"{around}, the range of the nodes' pod CIDRs"
@@ -95,10 +95,3 @@ def _pod_range_of(ip: IpAddress, inventory: Inventory) -> str:
 def _cidrs_around(ip: IpAddress) -> Iterator[str]:
     for length in range(ip.max_prefixlen, _SHORTEST_POD_CIDR[ip.version] - 1, -1):
         yield str(ip_network((ip, length), strict=False))
-
-
-def _has(cidr: str, ip: IpAddress) -> bool:
-    try:
-        return ip in ip_network(cidr, strict=False)
-    except ValueError:
-        return False

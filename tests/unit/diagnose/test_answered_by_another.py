@@ -15,7 +15,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.diagnose.verdict.rules import conclude
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.evidence.store import Evidence
-from datapath_probe.sources.curl.report import CurlExit
+from datapath_probe.sources.curl.curl_exit import CurlExit
 from datapath_probe.sources.maps import conntrack
 from unit.diagnose.altered_runs import ends, packet, with_events
 from unit.diagnose.test_unexpected_answers import reporting

@@ -8,7 +8,8 @@ import pytest
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.sources.client_report import ClientReport, Timings
-from datapath_probe.sources.curl.report import CurlExit, parse_report
+from datapath_probe.sources.curl.curl_exit import CurlExit
+from datapath_probe.sources.curl.report import parse_report
 from datapath_probe.sources.curl.request import CurlRequest, argv
 from datapath_probe.sources.curl.write_out import template
 from unit.sources.golden import answer, recordings

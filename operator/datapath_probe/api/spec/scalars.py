@@ -28,6 +28,11 @@ def duration_between(least: str, most: str) -> Rule:
     )
 
 
+def _is_name_of(what: str) -> Rule:
+    """The rule that a string names an object. `what`: "a pod"."""
+    return matches(_SUBDOMAIN, f"must be the name of {what}: lower-case letters, digits, '-' and '.'")
+
+
 def _is_port(port: int | str) -> bool:
     if isinstance(port, int):
         return 1 <= port <= 65535
@@ -44,16 +49,9 @@ Label = Annotated[
     ),
 ]
 StatusCode = Annotated[int, Field(strict=True, ge=200, le=599)]
-PodName = Annotated[
-    str,
-    Field(max_length=253),
-    matches(_SUBDOMAIN, "must be the name of a pod: lower-case letters, digits, '-' and '.'"),
-]
-WorkloadName = Annotated[
-    str,
-    Field(max_length=253),
-    matches(_SUBDOMAIN, "must be the name of a workload: lower-case letters, digits, '-' and '.'"),
-]
+PodName = Annotated[str, Field(max_length=253), _is_name_of("a pod")]
+WorkloadName = Annotated[str, Field(max_length=253), _is_name_of("a workload")]
+ObjectName = Annotated[str, Field(max_length=253), _is_name_of("an object")]
 HostName = Annotated[
     str,
     Field(max_length=253),
@@ -66,13 +64,6 @@ HostName = Annotated[
         f"!self.matches('{_IN_CLUSTER}')",
         "must not be a name of the cluster: specify destination.service or destination.pod instead",
         lambda host: not re.search(_IN_CLUSTER, host),
-    ),
-]
-ObjectName = Annotated[
-    str,
-    Field(max_length=253),
-    matches(
-        rf"^{_LABEL}(\.{_LABEL})*$", "must be the name of an object: lower-case letters, digits, '-' and '.'"
     ),
 ]
 PortNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]

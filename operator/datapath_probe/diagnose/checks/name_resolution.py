@@ -64,8 +64,7 @@ def _unresolved(context: CheckContext, hop: HopCheck, report: ClientReport, righ
     if right.addresses is not None and not right.addresses:
         message = f"the Service behind {context.plan.request.host} is headless and has no ready endpoint"
         return hop.broken(Reason.NO_READY_BACKENDS, message)
-    reason, message, cause, assumes = _why_unresolved(context, hop, report)
-    return replace(hop.broken(reason, message), cause=cause, assumes=assumes)
+    return _why_unresolved(context, hop, report)
 
 
 def _unexpected_address(
@@ -132,11 +131,9 @@ def _slowed(context: CheckContext, hop: HopCheck, report: ClientReport) -> Findi
     return hop.broken(Reason.DNS_TIMEOUT, f"{slow}: a query was not answered in time, and a later one was")
 
 
-def _why_unresolved(
-    context: CheckContext, hop: HopCheck, report: ClientReport
-) -> tuple[Reason, str, Finding | None, str]:
-    """The reason and message for a name that did not resolve, the finding on the path to the cluster's DNS that
-    explains it, if any, and what is taken for granted otherwise.
+def _why_unresolved(context: CheckContext, hop: HopCheck, report: ClientReport) -> Finding:
+    """Why a name did not resolve: with the finding on the path to the cluster's DNS that explains it, if any, and
+    otherwise with what is taken for granted.
     """
     unresolved, nameserver = (
         f"{context.plan.request.host} did not resolve in the source pod",
@@ -146,7 +143,7 @@ def _why_unresolved(
         policy = context.source.pod.dns_policy
         known = policy in _OTHER_RESOLVERS
         resolver = f"its dnsPolicy is {policy}" if known else "which name server it asks is not known"
-        return Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {resolver}", None, ""
+        return hop.broken(Reason.DNS_LOOKUP_FAILED, f"{unresolved}; {resolver}")
     where = f"the cluster's DNS at {nameserver.frontend.address}"
     findings = judge_dns_path(context, nameserver)
     found = first_fault(findings)
@@ -158,10 +155,11 @@ def _why_unresolved(
     if found:
         reason, cause = found
         message = f"on the path to {where}, {cause.hop} on {cause.node}: {cause.message}"
-        return reason, f"{unresolved}: {message}", cause, ""
+        return replace(hop.broken(reason, f"{unresolved}: {message}"), cause=cause)
     judged = all(finding.verdict is HopVerdict.OK for finding in findings)
     reason, why = _unanswered(report, where, queries(context, nameserver), judged=judged)
-    return reason, unresolved + why, None, next((one.assumes for one in findings if one.assumes), "")
+    assumes = next((one.assumes for one in findings if one.assumes), "")
+    return replace(hop.broken(reason, unresolved + why), assumes=assumes)
 
 
 def _unanswered(report: ClientReport, where: str, seen: Queries, *, judged: bool) -> tuple[Reason, str]:

@@ -8,13 +8,13 @@ netfilter (a connection gets its conntrack entry in POSTROUTING, so an entry sho
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ...addresses import IpAddress
+from ...addresses import IpAddress, with_port
 from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.path import ExpectedHop
 from ...sources.bpf.bpftool import Direction
-from ...sources.iproute2 import links, neighbors
+from ...sources.iproute2 import links
 from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.netfilter import masquerade_rules
 from ...sources.netfilter.kernel_conntrack import KernelConnection
@@ -22,7 +22,7 @@ from ..context import CheckContext
 from ..datapath.masquerading import Masquerading, masquerading
 from ..datapath.native_device_programs import fault_at_exit
 from ..failure_model.effect import Defect
-from ..finding.faults import Fault, if_expected, worst_of
+from ..finding.faults import Fault, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.fib import unforwarded
@@ -30,6 +30,7 @@ from ..netstack.foreign_programs import foreign_programs_dropping
 from ..netstack.kernel_connection import kernel_connection
 from ..netstack.kernel_filters import filtered
 from ..netstack.netfilter import FORWARDED, LEAVING
+from ..netstack.next_hop import next_hop_unanswered
 from ..netstack.packet_model import arriving_at, pod_device, request_packet
 from ..netstack.qdisc import qdisc_drops
 
@@ -76,7 +77,9 @@ def check_cluster_exit(context: CheckContext, expected: ExpectedHop) -> Finding:
     via = f"{route.gateway} on {route.device}" if route.gateway else route.device
     hop.programmed(f"via {via}", {"gateway": route.gateway or "", "device": route.device})
     finding = hop.ok(f"packets leave the cluster at {route.device} of {node}")
-    return worst_of(hop, finding, _neighbor(context, node, route), *_dropped(context, node, route.device))
+    end = None if route.gateway else str(target)
+    unanswered = next_hop_unanswered(context, node, route, target, end)
+    return worst_of(hop, finding, unanswered, *_dropped(context, node, route.device))
 
 
 # ---- masquerade
@@ -91,17 +94,18 @@ def _by_iptables(context: CheckContext, hop: HopCheck) -> Finding:
     if isinstance(rules, Unavailable):
         return hop.unknown(rules)
     if isinstance(seen, KernelConnection):
-        hop.observed(f"left as {seen.source}:{seen.source_port}", {"source": seen.source})
+        hop.observed(f"left as {with_port(seen.source, seen.source_port)}", {"source": seen.source})
         wrong = _wrongly_translated(context, hop, seen, seen_fact)
         if wrong:
             return hop.stale(wrong)
     missing = _rule_missing(context, hop, rules, of_rules)
-    if missing and not isinstance(seen, KernelConnection):
+    if isinstance(seen, KernelConnection):  # another rule than Cilium's may have translated it
+        return hop.ok(f"{context.source.ip} is translated to {seen.source}")
+    if missing:
         return hop.fault(missing)
     if isinstance(seen, Unavailable) and context.outcome.met is not None:
         return hop.unknown(seen)
-    became = f"to {seen.source}" if isinstance(seen, KernelConnection) else "to an address of the node"
-    return hop.ok(f"{context.source.ip} is translated {became}")
+    return hop.ok(f"{context.source.ip} is translated to an address of the node")
 
 
 def _rule_missing(
@@ -156,22 +160,6 @@ def _wrong_route(node: str, target: IpAddress, route: links.Route | Absent) -> s
     if route.to_itself or route.device == _LOOPBACK:
         return f"{node} delivers packets to {target} to itself"
     return f"{node} sends packets to {target} to {CILIUM_HOST}" if route.device == CILIUM_HOST else ""
-
-
-def _neighbor(context: CheckContext, node: str, route: links.Route) -> Fault:
-    """The neighbor entry of the gateway, or of the destination on a connected network. Read only after a failure."""
-    if context.outcome.met is not False:
-        return None
-    next_hop = route.gateway or context.address
-    fact = neighbors.neighbor(node, next_hop, route.device)
-    neighbor = context.reader.read(fact, neighbors.parse_neighbor)
-    if isinstance(neighbor, Unavailable):
-        return if_expected(neighbor)
-    if isinstance(neighbor, Absent) or not neighbor.unreachable:
-        return None
-    who = f"{next_hop}, the gateway to {context.address}," if route.gateway else str(next_hop)
-    message = f"{who} does not answer {node} on {route.device}"
-    return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (fact,))
 
 
 def _dropped(context: CheckContext, node: str, uplink: str) -> Iterator[Fault]:

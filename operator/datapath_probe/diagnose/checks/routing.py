@@ -31,6 +31,7 @@ from ..netstack.kernel_filters import filtered
 from ..netstack.local_addresses import Held, held_by
 from ..netstack.mtu import too_small_uplink
 from ..netstack.netfilter import FORWARDED, LEAVING
+from ..netstack.next_hop import next_hop_unanswered
 from ..netstack.packet_model import arriving_at, pod_device, request_packet, tunnel_packet, uplinks
 from ..netstack.qdisc import qdisc_drops
 
@@ -194,23 +195,13 @@ def _neighbor(
     """The neighbor entry of the other node, or of the gateway to it. Read only after a failure."""
     node_ips = context.wire_ips(towards)
     next_hop = route.gateway or target
-    if context.outcome.met is not False:
-        return None
+    end = f"{towards.name} ({next_hop})" if next_hop in node_ips else None
+    unanswered = next_hop_unanswered(context, expected.node, route, target, end)
+    if unanswered or end is None or context.outcome.met is not False:
+        return unanswered
     fact = neighbors.neighbor(expected.node, next_hop, route.device)
     neighbor = context.reader.read(fact, neighbors.parse_neighbor)
-    if isinstance(neighbor, Unavailable):
-        return if_expected(neighbor)
-    if isinstance(neighbor, Absent):
-        return None
-    if neighbor.unreachable:
-        who = (
-            f"{towards.name} ({next_hop})"
-            if next_hop in node_ips
-            else f"{next_hop}, the gateway to {target},"
-        )
-        message = f"{who} does not answer {expected.node} on {route.device}"
-        return Contradiction(Reason.NEIGHBOR_UNREACHABLE, message, (Defect.LOST,), (fact,))
-    if next_hop not in node_ips:
+    if not isinstance(neighbor, neighbors.Neighbor):
         return None
     own = _device_towards(context, towards, expected.node)
     if isinstance(own, Unavailable):

@@ -6,9 +6,8 @@ Source: Cilium 1.18 `pkg/datapath/iptables/iptables.go` (`installMasqueradeRules
 """
 
 from enum import Enum
-from ipaddress import ip_network
 
-from ...addresses import IpAddress
+from ...addresses import IpAddress, is_within
 from ...sources.agent.agent_config import AgentConfig
 
 
@@ -25,15 +24,8 @@ def masquerading(config: AgentConfig, destination: IpAddress) -> Masquerading:
     """What happens to packets of pods to this destination outside the cluster."""
     if destination.version not in config.masquerades:
         return Masquerading.NONE
-    if any(_is_in(destination, cidr) for cidr in config.not_masqueraded):
+    if any(is_within(destination, cidr) for cidr in config.not_masqueraded):
         return Masquerading.NONE
     if not config.bpf_masquerade:
         return Masquerading.BY_IPTABLES
     return Masquerading.UNKNOWN if config.exceptions_to_masquerading else Masquerading.BY_BPF
-
-
-def _is_in(ip: IpAddress, cidr: str) -> bool:
-    try:
-        return ip in ip_network(cidr, strict=False)
-    except ValueError:  # an agent does not start with such a value
-        return False

@@ -6,7 +6,7 @@ The mode determines which programs there are; the agent's pinned links show it.
 Source: Cilium 1.18 `pkg/datapath/loader/loader.go` (`reloadHostEndpoint`), `tc.go`, `tcx.go`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ...api.reasons import Reason
@@ -19,7 +19,7 @@ from ..context import CheckContext
 from ..failure_model.effect import Defect
 from ..finding.faults import Fault
 from ..finding.hop_check import Contradiction
-from ..lookup.attached_programs import Hook
+from ..lookup.attached_programs import Hook, programs
 from ..netstack.packet_model import uplinks
 from .held_programs import not_held, other_xdp_program
 
@@ -44,11 +44,10 @@ def fault_at_exit(context: CheckContext, node: str, device: str | None) -> Fault
     if device is None:
         return None
     hook = Hook(node, device, Direction.EGRESS, TO_NETDEV)
-    attached = context.reader.read(hook.attached, bpftool.parse_attached)
-    if isinstance(attached, Unavailable):
-        return attached
-    chain = [one for one in attached if one.direction is hook.direction]
-    if any(bpftool.is_program(one.program, hook.program) for one in chain):
+    chain = programs(context.reader, hook)
+    if isinstance(chain, Unavailable):
+        return chain
+    if _has_own(chain, hook):
         return not_held(context, hook, chain)
     message = f"{hook.program}, which masquerades packets, is not attached to {device} on {node}"
     return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NOT_MASQUERADED,), (hook.attached,))
@@ -59,11 +58,14 @@ def _fault(context: CheckContext, hook: Hook) -> Fault:
     if isinstance(attached, Unavailable):
         return None  # nodes without these programs are healthy, too
     chain = [one for one in attached if one.direction is hook.direction]
-    if not any(bpftool.is_program(one.program, hook.program) for one in chain):
-        # a failure has another cause
-        missing = _detached(context, hook, attached) if context.outcome.met is not False else None
-        return missing or not_held(context, hook, chain) or other_xdp_program(context, hook, chain)
-    return not_held(context, hook, chain) or other_xdp_program(context, hook, chain)
+    missing = None
+    if context.outcome.met is not False and not _has_own(chain, hook):  # a failure has another cause
+        missing = _detached(context, hook, attached)
+    return missing or not_held(context, hook, chain) or other_xdp_program(context, hook, chain)
+
+
+def _has_own(chain: Sequence[Attachment], hook: Hook) -> bool:
+    return any(bpftool.is_program(one.program, hook.program) for one in chain)
 
 
 def _detached(context: CheckContext, hook: Hook, attached: tuple[Attachment, ...]) -> Contradiction | None:

@@ -4,6 +4,7 @@ Source: Linux 6.x `net/netfilter/nf_conntrack_core.c`: an entry is confirmed whe
 POSTROUTING, and marked (`IPS_SEEN_REPLY`) by the first packet back.
 """
 
+from ...addresses import with_port
 from ...api.reasons import Reason
 from ...api.vocabulary import HopName
 from ...sources.iproute2 import links
@@ -28,7 +29,6 @@ def exit_loss(context: CheckContext, progress: Progress) -> WireLoss | None:
     route = context.reader.read(links.route_to(node, context.address), links.parse_route)
     device = f" at {route.device} of {node}" if isinstance(route, links.Route) else f" {node}"
     segment = Segment(HopName.CLUSTER_EXIT, HopName.DESTINATION_RESPONSE, node)
-    message = (
-        f"the packets left the cluster{device} as {seen.source}:{seen.source_port}, and no reply came back"
-    )
+    left_as = with_port(seen.source, seen.source_port)
+    message = f"the packets left the cluster{device} as {left_as}, and no reply came back"
     return WireLoss(segment, message, Reason.LOST_OUTSIDE_CLUSTER)

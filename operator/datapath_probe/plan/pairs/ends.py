@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ...addresses import with_port
 from ...api.spec.destination import AddressDestination, Destination, WorkloadDestination
 from ...api.spec.label_selector import LabelSelector, SelectorOperator
 from ...api.spec.source import Source, SourceWorkload
@@ -42,7 +43,7 @@ def destination_name(destination: Destination, namespace: str) -> str:
 
 def address_name(address: AddressDestination) -> str:
     """ "example.org:443" or "[2001:db8::1]:443"."""
-    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+    return with_port(address.host, address.port)
 
 
 def selector_text(selector: LabelSelector) -> str:

@@ -5,13 +5,13 @@ Source: curl 7.70–8.23 `src/tool_writeout.c`, and reports of 7.74, 7.88, 8.14 
 
 import json
 from dataclasses import replace
-from enum import IntEnum
 
 from ...addresses import IpAddress, address
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Answer, Reading, Unavailable
 from ..client_report import ClientFailure, ClientReport, Timings
 from ..parsing import Json, line, parser
+from .curl_exit import CurlExit
 from .tls import certificate_expiry, tls_failure
 from .write_out import complaint, members
 
@@ -20,26 +20,8 @@ _LAST_STATUS = 999  # curl accepts any status of three digits
 _LONGEST_TIMEOUT_S = 60.0
 _LATE_S = 5.0  # how long after its timeout curl may end, in a container without CPU time
 
-# READ_ERROR, since 8.15 BAD_FUNCTION_ARGUMENT: how a request ends that only connects.
-_NOTHING_SENT = (26, 43)
-
-
-class CurlExit(IntEnum):
-    """The exit codes that describe the path or the server; all others are failures of curl itself."""
-
-    OK = 0
-    UNSUPPORTED_PROTOCOL = 1  # after connecting: the response is not HTTP
-    COULDNT_RESOLVE_HOST = 6
-    COULDNT_CONNECT = 7
-    WEIRD_SERVER_REPLY = 8
-    PARTIAL_FILE = 18
-    OPERATION_TIMEDOUT = 28
-    INTERFACE_FAILED = 45  # the local port is in use
-    GOT_NOTHING = 52
-    SEND_ERROR = 55
-    RECV_ERROR = 56
-    FILESIZE_EXCEEDED = 63  # the server answered; the rest of the body was not read
-
+# How a request ends that only connects; the second since 8.15.
+_NOTHING_SENT = (CurlExit.READ_ERROR, CurlExit.BAD_FUNCTION_ARGUMENT)
 
 _FAILURES: dict[int, ClientFailure | None] = {
     CurlExit.OK: None,

@@ -9,9 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..client_report import ClientFailure
-
-_SSL_CONNECT_ERROR, _RECV_ERROR, _PEER_FAILED_VERIFICATION = 35, 56, 60
-_CACERT_BADFILE, _INVALID_CERT_STATUS, _CLIENT_CERT = 77, 91, 98
+from .curl_exit import CurlExit
 
 _UNKNOWN_CA = dict.fromkeys((2, 18, 19, 20, 21, 27), ClientFailure.UNKNOWN_CA)
 _VERIFY_RESULTS: Final = MappingProxyType(
@@ -37,21 +35,20 @@ _DATES = (
 
 def tls_failure(exit_code: int, error: str, verify_result: int) -> ClientFailure | None:
     """Why TLS failed; None if it did not. Before 7.75 there is no `error`."""
-    if exit_code == _PEER_FAILED_VERIFICATION:
+    if exit_code == CurlExit.PEER_FAILED_VERIFICATION:
         if verify_result in _VERIFY_RESULTS:
             return _VERIFY_RESULTS[verify_result]
         named = bool(_OTHER_NAME.search(error)) or (not error and verify_result in _NOT_VERIFIED)
         return ClientFailure.CERTIFICATE_NAME_MISMATCH if named else ClientFailure.CERTIFICATE_INVALID
-    if exit_code == _CLIENT_CERT:
+    if exit_code == CurlExit.SSL_CLIENTCERT:
         return ClientFailure.CLIENT_CERTIFICATE_REQUIRED
-    if exit_code in (_SSL_CONNECT_ERROR, _RECV_ERROR) and _WANTS_CERTIFICATE.search(error):
+    if exit_code in (CurlExit.SSL_CONNECT_ERROR, CurlExit.RECV_ERROR) and _WANTS_CERTIFICATE.search(error):
         return ClientFailure.CLIENT_CERTIFICATE_REQUIRED
-    if exit_code == _SSL_CONNECT_ERROR:
+    if exit_code == CurlExit.SSL_CONNECT_ERROR:
         return ClientFailure.CUT_SHORT if _ENDED.search(error) else ClientFailure.HANDSHAKE_FAILED
-    return {
-        _INVALID_CERT_STATUS: ClientFailure.CERTIFICATE_INVALID,
-        _CACERT_BADFILE: ClientFailure.TRUST_STORE_UNREADABLE,
-    }.get(exit_code)
+    if exit_code == CurlExit.SSL_INVALIDCERTSTATUS:
+        return ClientFailure.CERTIFICATE_INVALID
+    return ClientFailure.TRUST_STORE_UNREADABLE if exit_code == CurlExit.SSL_CACERT_BADFILE else None
 
 
 def expiry_line(certificates: object) -> str:

@@ -13,7 +13,7 @@ from ..packet import Match, Packet
 from ..parsing import parser
 from .iptables import LINE_LIMIT
 from .iptables_match import matches
-from .rule_text import rule_words
+from .rule_text import Words, option, rule_words
 
 CHAIN = "CILIUM_POST_nat"
 _APPEND = f"-A {CHAIN} "
@@ -22,7 +22,7 @@ _ENDS = (*_TRANSLATES, "ACCEPT", "RETURN")
 _MARK = "--mark"  # packets of a probe have none
 _NO_CHAIN = b"No chain/target/match by that name"
 
-Rules = tuple[tuple[str, ...], ...]
+Rules = tuple[Words, ...]
 
 
 def fact(node: str, family: int) -> Fact:
@@ -56,7 +56,7 @@ def translation_of(rules: Rules, packet: Packet) -> Translation:
     """The first rule that decides about the packet."""
     certain = True
     for words in rules:
-        target = _target(words)
+        target = option(words, "-j")
         match = matches(words, packet, arriving=False) if target in _ENDS else Match.NO
         if match is Match.NO or (match is Match.UNKNOWN and _MARK in words):
             continue
@@ -64,8 +64,3 @@ def translation_of(rules: Rules, packet: Packet) -> Translation:
             return Translation(target in _TRANSLATES, certain, " ".join(words))
         certain = False
     return Translation(translates=False, certain=certain)
-
-
-def _target(words: tuple[str, ...]) -> str:
-    place = words.index("-j") + 1 if "-j" in words else len(words)
-    return words[place] if place < len(words) else ""

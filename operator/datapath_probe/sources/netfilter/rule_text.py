@@ -49,13 +49,13 @@ class RuleText:
         """The rule of a line without its counters and `-A`. Raises ValueError."""
         chain, _, text = line.partition(" ")
         words = rule_words(text)
-        target = _option(words, "-j", "-g") or ""
+        target = option(words, "-j", "-g") or ""
         does = _DOES.get(target) or (_DOES_IN_NAT.get(target) if table == NAT else None)
         hands_on = None if chain.startswith(_OF_CILIUM) else _HANDS_ON.get(target)
         if does or hands_on:
             loss = Loss(table, f"-A {chain} {text}", 0, does or hands_on or "", certain=does is not None)
             return cls((table, chain), words, loss)
-        action = Action.GOTO if _option(words, "-g") else Action.JUMP
+        action = Action.GOTO if option(words, "-g") else Action.JUMP
         jump = Rule(words, action, target=(table, target)) if target else None
         ends = _ENDS.get(target)
         end = Rule(words, ends, by_mark=chain.startswith(_BY_MARKS)) if ends else None
@@ -105,5 +105,6 @@ def rule_words(text: str) -> Words:
     return tuple(words)
 
 
-def _option(words: Words, *names: str) -> str | None:
+def option(words: Words, *names: str) -> str | None:
+    """The word after the first of these options."""
     return next((words[i + 1] for i, word in enumerate(words[:-1]) if word in names), None)

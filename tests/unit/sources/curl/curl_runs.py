@@ -8,7 +8,8 @@ from dataclasses import replace
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.kube.exec.one_shot import STDERR_END, STDERR_LIMIT, Capped
 from datapath_probe.sources.client_report import ClientReport
-from datapath_probe.sources.curl.report import CurlExit, parse_report
+from datapath_probe.sources.curl.curl_exit import CurlExit
+from datapath_probe.sources.curl.report import parse_report
 from datapath_probe.sources.curl.request import CurlRequest, argv
 from unit.sources.http_server import Received, Server
 

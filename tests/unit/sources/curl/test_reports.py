@@ -11,7 +11,8 @@ import pytest
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.sources.client_report import ClientFailure, ClientReport, Timings
-from datapath_probe.sources.curl.report import CurlExit, parse_report
+from datapath_probe.sources.curl.curl_exit import CurlExit
+from datapath_probe.sources.curl.report import parse_report
 from datapath_probe.sources.curl.request import argv
 from unit.sources.curl.curl_runs import free_port, report_of, request_to
 from unit.sources.http_server import Server
