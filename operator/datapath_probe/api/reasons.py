@@ -129,6 +129,7 @@ class Reason(StrEnum):
 
     # policy
     POLICY_DENIED = "PolicyDenied"
+    FQDN_NOT_LEARNED = "FQDNNotLearned"
     POLICY_MAP_MISMATCH = "PolicyMapMismatch"
     POLICY_NOT_ENFORCED = "PolicyNotEnforced"
     DENIAL_NOT_OBSERVED = "DenialNotObserved"
