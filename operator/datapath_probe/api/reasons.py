@@ -38,6 +38,7 @@ class Reason(StrEnum):
     ADDRESS_FORBIDDEN = "AddressForbidden"
     NAME_FORBIDDEN = "NameForbidden"
     METHOD_FORBIDDEN = "MethodForbidden"
+    BODY_TOO_LONG = "BodyTooLong"
     CONTAINER_USER_FORBIDDEN = "ContainerUserForbidden"
     TOO_MANY_ENDPOINTS = "TooManyEndpoints"
     INVALID_SPEC = "InvalidSpec"

@@ -85,6 +85,17 @@ def main() -> None:
     help="Run only this many probes of a namespace, the oldest. Default: all.",
 )
 @_setting(
+    "--max-requests-per-minute",
+    type=click.IntRange(1, 100_000),
+    help="Send only this many requests from the pods of a namespace in any minute; more of them wait. Default: any "
+    "number.",
+)
+@_setting(
+    "--max-body-bytes",
+    type=click.IntRange(0),
+    help="Send no longer body in a request. Default: what a spec may have, 4096.",
+)
+@_setting(
     "--metrics-host",
     help="Listen address for metrics and health. Default: all addresses.",
 )
@@ -155,6 +166,8 @@ def run(
     max_requests_in_flight: int,
     max_pairs: int,
     max_probes_per_namespace: int | None,
+    max_requests_per_minute: int | None,
+    max_body_bytes: int | None,
     metrics_host: str | None,
     metrics_port: int,
     health_port: int,
@@ -184,6 +197,7 @@ def run(
         max_requests_in_flight=max_requests_in_flight,
         max_pairs=max_pairs,
         max_probes_per_namespace=max_probes_per_namespace,
+        max_requests_per_minute=max_requests_per_minute,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         health_port=health_port,
@@ -193,6 +207,7 @@ def run(
             names=forbid_names,
             unsafe_methods=forbid_unsafe_methods,
             other_users=forbid_other_users,
+            body_bytes=max_body_bytes,
             addresses=AddressRestrictions(allow_addresses, deny_addresses),
         ),
         windows=parsed(windows),

@@ -22,13 +22,15 @@ class Restrictions:
 
     `host_network`: destinations whose address is not that of a pod with its own network. `unsafe_methods`: all but GET
     and HEAD. `other_users`: source containers that run as another user than their pod. `names`: destinations outside
-    the cluster by name. `addresses`: which destinations that are not pods with their own network.
+    the cluster by name. `body_bytes`: longer bodies; None for none. `addresses`: which destinations that are not pods
+    with their own network.
     """
 
     host_network: bool = False
     names: bool = False
     unsafe_methods: bool = False
     other_users: bool = False
+    body_bytes: int | None = None
     addresses: AddressRestrictions = BY_DEFAULT
 
 
@@ -39,6 +41,7 @@ def forbidden(plan: Plan, restrictions: Restrictions, inventory: Inventory) -> C
     """Why this plan may not be run; None if it may."""
     found = (
         (restrictions.unsafe_methods and _unsafe_method(plan))
+        or _long_body(plan, restrictions.body_bytes)
         or (restrictions.other_users and _other_user(plan))
         or (restrictions.host_network and _host_network(plan, inventory))
         or (restrictions.names and _name(plan))
@@ -55,6 +58,14 @@ def _unsafe_method(plan: Plan) -> tuple[Reason, str] | None:
     if method in _SAFE_METHODS:
         return None
     return Reason.METHOD_FORBIDDEN, f"the operator does not send {method} requests (--forbid-unsafe-methods)"
+
+
+def _long_body(plan: Plan, limit: int | None) -> tuple[Reason, str] | None:
+    length = len(plan.request.body.encode())
+    if limit is None or length <= limit:
+        return None
+    message = f"the body has {length} bytes, and the operator sends at most {limit} (--max-body-bytes)"
+    return Reason.BODY_TOO_LONG, message
 
 
 def _other_user(plan: Plan) -> tuple[Reason, str] | None:

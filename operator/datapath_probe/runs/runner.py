@@ -102,6 +102,7 @@ class ProbeRunner:
             bundles=_bundles([each.path for each in current]),
             pairs=pairs,
             not_run=len(pairs) - len(ended),
+            delayed=any(each.path.delayed for each in ended),
         )
 
     def forget_probe(self, uid: str) -> None:

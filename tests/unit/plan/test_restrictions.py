@@ -151,6 +151,17 @@ def test_methods_other_than_get_and_head_can_be_forbidden(method: str) -> None:
     assert isinstance(planned(POD, cluster(), Restrictions(), request=request), Plan)
 
 
+def test_long_bodies_can_be_forbidden() -> None:
+    request = {"method": "POST", "body": "ä" * 50}  # 100 bytes
+    refused = planned(POD, cluster(), Restrictions(body_bytes=99), request=request)
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.BODY_TOO_LONG
+    assert "100 bytes" in refused.message
+    assert "at most 99 (--max-body-bytes)" in refused.message
+    for limit in (100, None):
+        assert isinstance(planned(POD, cluster(), Restrictions(body_bytes=limit), request=request), Plan)
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_get_and_head_are_never_forbidden(method: str) -> None:
     assert isinstance(planned(POD, cluster(), EVERYTHING, request={"method": method}), Plan)
