@@ -117,9 +117,9 @@ class ClusterInventory:
         return sum(len(endpoint_slice.endpoints) for endpoint_slice in slices)
 
     def slice_endpoints(self, namespace: str, service: str, port: ServicePort) -> tuple[SliceEndpoint, ...]:
-        """The endpoints at this port in all slices of a Service; some may be in two slices for a moment."""
+        """The endpoints at this port in all slices of a Service; one that is temporarily in two slices counts once."""
         slices = self._slices.cache.by_index((namespace, service))
-        return tuple(endpoint for each in slices for endpoint in each.at(port))
+        return tuple(dict.fromkeys(endpoint for each in slices for endpoint in each.at(port)))
 
     def endpoints_changed_at(self, namespace: str, service: str) -> float:
         """When a slice of the Service was last written, seconds since the epoch; 0 if unknown."""
