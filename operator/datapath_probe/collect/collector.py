@@ -136,17 +136,19 @@ async def gather(
     rounds: int = MAX_ROUNDS,
     ends_at: float = math.inf,
     slot: Slot | None = None,
+    first: Sequence[Fact] = (),
 ) -> Evidence:
     """Ask for the facts that `wants` returns, until it returns none or the rounds are used up. `ends_at`, `slot`: see
-    `Collector.ask`.
+    `Collector.ask`. `first`: what is asked for in the first round, instead of what `wants` returns.
 
     Cached answers are added first: facts that follow from them need no extra round trip.
     """
     for _ in range(rounds):
-        facts = await wants(evidence)
+        facts = first or await wants(evidence)
         while cached := collector.cached(facts):
             evidence = evidence.adding(tuple(cached), tuple(cached.values()))
-            facts = await wants(evidence)
+            facts = [fact for fact in first if fact not in evidence.readings] or await wants(evidence)
+        first = ()
         if not facts:
             break
         evidence = await collector.ask(evidence, facts, ends_at=ends_at, slot=slot)

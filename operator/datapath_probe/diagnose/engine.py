@@ -14,8 +14,8 @@ from .context import CheckContext
 from .datapath.map_headroom import map_pressures
 from .examination import Examination
 from .finding.diagnosis import Diagnosis
-from .finding.evidence_reader import ParseCache
 from .finding.finding import Finding
+from .finding.finding_cache import KnownFindings
 from .finding.hop_check import LIVE, ConfirmationPolicy
 from .run.run import PathRun
 from .verdict.observed_profile import observed_profile
@@ -23,7 +23,7 @@ from .verdict.rules import conclude
 
 
 def diagnose(
-    run: PathRun, parse_cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
+    run: PathRun, known: KnownFindings | None = None, confirmation: ConfirmationPolicy = LIVE
 ) -> Diagnosis:
     """The verdict on one path, with the finding of every hop. Total: any evidence, even none, gives a diagnosis.
 
@@ -31,13 +31,13 @@ def diagnose(
     contradiction must be read before it counts.
     """
     try:
-        return _diagnosed(run, parse_cache, confirmation)
+        return _diagnosed(run, known, confirmation)
     except Exception as error:
         return _undiagnosed(run, internal_error("the diagnosis", error))
 
 
-def _diagnosed(run: PathRun, parse_cache: ParseCache | None, confirmation: ConfirmationPolicy) -> Diagnosis:
-    examination = Examination.of(run, parse_cache, confirmation)
+def _diagnosed(run: PathRun, known: KnownFindings | None, confirmation: ConfirmationPolicy) -> Diagnosis:
+    examination = Examination.of(run, known, confirmation)
     context, given = examination.context, examination.verdict_input()
     verdict = conclude(given)
     may_look_again = confirmation.takes_second_look and not (run.second_look or given.unsupported)
@@ -67,12 +67,12 @@ def _diagnosed(run: PathRun, parse_cache: ParseCache | None, confirmation: Confi
     )
 
 
-def facts_of(run: PathRun, parse_cache: ParseCache | None = None) -> Sequence[Fact]:
+def facts_of(run: PathRun, known: KnownFindings | None = None) -> Sequence[Fact]:
     """The facts that checks ask for and that have no reading yet, in the order of the checks. None if that ends with an
     exception: `diagnose` reports it.
     """
     try:
-        return Examination.of(run, parse_cache).facts()
+        return Examination.of(run, known).facts()
     except Exception:
         return ()
 

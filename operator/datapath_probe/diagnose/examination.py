@@ -3,7 +3,7 @@
 In: a run, and the records that earlier passes parsed. Out: `VerdictInput`, and missing facts. Called by the engine.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -19,11 +19,11 @@ from .connection.backend_selection import MAX_CANDIDATES
 from .connection.progress import Progress
 from .context import CheckContext
 from .context_builder import ContextBuilder
-from .datapath.map_headroom import with_headroom
+from .datapath.map_headroom import want_pressures, with_headroom
 from .datapath.map_pinning import check_map_in_use, reloading
-from .finding.evidence_reader import EvidenceReader, ParseCache
+from .finding.evidence_reader import EvidenceReader
 from .finding.finding import Finding
-from .finding.finding_cache import FindingCache
+from .finding.finding_cache import FindingCache, KnownFindings
 from .finding.hop_check import LIVE, ConfirmationPolicy
 from .other_paths import (
     OF_BACKENDS,
@@ -52,15 +52,15 @@ class Examination:
 
     context: CheckContext
     builder: ContextBuilder
-    cache: ParseCache
+    cache: KnownFindings
 
     @classmethod
     def of(
-        cls, run: PathRun, cache: ParseCache | None = None, confirmation: ConfirmationPolicy = LIVE
+        cls, run: PathRun, cache: KnownFindings | None = None, confirmation: ConfirmationPolicy = LIVE
     ) -> Self:
-        """The examination of a run. `cache`: the records and findings of earlier examinations of this run."""
-        cache = ParseCache() if cache is None else cache
-        builder = ContextBuilder(run, EvidenceReader(run.evidence, cache), confirmation)
+        """The examination of a run. `cache`: the findings of earlier examinations of this run."""
+        cache = KnownFindings() if cache is None else cache
+        builder = ContextBuilder(run, EvidenceReader(run.evidence), confirmation)
         return cls(builder.build(), builder, cache)
 
     @property
@@ -76,10 +76,15 @@ class Examination:
         if self.run.request.reading is not None or not contexts:
             contexts.insert(0, self.context)
         for context in contexts:
-            self.findings(context)
-            want_agents(context)
+            self._checked(context, context.path.hops)
         self._other_faults()
-        return list(self.context.reader.missing)
+        reader = self.context.reader
+        reader.begin_lookups()
+        for context in contexts:
+            want_agents(context)
+            want_pressures(context)
+        self.cache.besides.update(fact for fact, _ in reader.end_lookups().readings)
+        return list(reader.missing)
 
     def verdict_input(self) -> VerdictInput:
         """Everything that the verdict depends on: the findings, and what else is known about the run."""
@@ -159,7 +164,19 @@ class Examination:
                 yield path, self.findings(path.context, path.hops)
 
     def findings(self, context: CheckContext, hops: Sequence[ExpectedHop] | None = None) -> list[Finding]:
-        """The findings of these hops of the path, in path order. `hops`: None for all."""
+        """The findings of these hops of the path, in path order. `hops`: None for all, also judged by how full their
+        maps are.
+        """
+        if hops is not None:
+            return self._checked(context, hops)
+        hops = context.path.hops
+        checked = zip(hops, self._checked(context, hops), strict=True)
+        return [
+            _total(partial(with_headroom, context, hop, finding), context, hop) for hop, finding in checked
+        ]
+
+    def _checked(self, context: CheckContext, hops: Sequence[ExpectedHop]) -> list[Finding]:
+        """The findings of the checks of these hops, those of earlier examinations if nothing has changed."""
         run = context.run
         known = FindingCache(
             self.cache,
@@ -170,10 +187,9 @@ class Examination:
                 context.confirmation,
             ),
         )
-
-        judged = partial(_judged, with_pressure=hops is None)
-        chosen = context.path.hops if hops is None else hops
-        return [known.get(hop.name, partial(judged, context, hop)) for hop in chosen]
+        return [
+            known.get(hop.name, partial(_total, partial(_check, context, hop), context, hop)) for hop in hops
+        ]
 
     def _progress(self) -> Progress:
         progress = self.context.connection.progress(self.context.translates)
@@ -221,13 +237,14 @@ class Examination:
         return expected_path(context.plan, backends[0]).hops[-1].name
 
 
-def _judged(context: CheckContext, hop: ExpectedHop, *, with_pressure: bool) -> Finding:
-    """The finding of the hop's check. An exception makes this hop Unknown, and no other. `with_pressure`: also judge
-    how full its maps are.
-    """
+def _check(context: CheckContext, hop: ExpectedHop) -> Finding:
+    return check_map_in_use(context, context.check(hop))
+
+
+def _total(judge: Callable[[], Finding], context: CheckContext, hop: ExpectedHop) -> Finding:
+    """What `judge` finds of the hop. An exception makes this hop Unknown, and no other."""
     try:
-        finding = check_map_in_use(context, context.check(hop))
-        return with_headroom(context, hop, finding) if with_pressure else finding
+        return judge()
     except Exception as error:
         return context.hop(hop, "").unknown(internal_error("the check of this hop", error))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The output of a tool. `at`: when it started, seconds since the epoch (UTC). `truncated`: the output reached its
-    limit. `source`: how it was collected, for display.
+    limit. `source`: how it was collected, for display. `records`: what parsers made of it, by parser. They live as long
+    as the answer, which paths and runs share; another process makes its own.
     """
 
     exit_code: int
@@ -20,6 +21,11 @@ class Answer:
     duration_s: float
     truncated: bool = False
     source: str = field(default="", compare=False)
+    records: dict[object, object] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        output = self.exit_code, self.stdout, self.stderr
+        return type(self), (*output, self.at, self.duration_s, self.truncated, self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,18 @@ def size_of(reading: Reading) -> int:
 
 def is_large(evidence: Evidence) -> bool:
     """Whether the evidence is too large to be parsed in the operator's process, apart from the rules of nodes."""
-    return next(_beyond_limit(evidence), None) is not None
+    size = sum(size_of(reading) for _, readings in evidence for reading in readings)
+    return size > LARGE_RULES_BYTES and next(_beyond_limit(evidence), None) is not None
 
 
 def has_large_node_rules(evidence: Evidence) -> bool:
     """Whether the rules of nodes are too large to be parsed at once."""
-    of_nodes = (reading for fact, readings in evidence if _are_of_a_node(fact) for reading in readings)
-    return sum(map(size_of, of_nodes)) > LARGE_NODE_RULES_BYTES
+    return sum(map(size_of, node_rules(evidence))) > LARGE_NODE_RULES_BYTES
+
+
+def node_rules(evidence: Evidence) -> Iterator[Reading]:
+    """The readings of the rules of nodes."""
+    return (reading for fact, readings in evidence if _are_of_a_node(fact) for reading in readings)
 
 
 def without_large_answers(evidence: Evidence, why: str) -> Evidence:

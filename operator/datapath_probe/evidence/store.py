@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .errors import EvidenceError
 from .fact import Fact
+from .fact_kinds import FactKind
 from .reading import Answer, Reading, Unavailable
 
 
@@ -18,7 +20,7 @@ class Evidence:
         """The newest reading, or `Unavailable(NotCollected)`."""
         readings = self.readings.get(fact)
         if not readings:
-            return Unavailable(EvidenceError.NOT_COLLECTED, f"{fact.kind} on {fact.node} was not collected")
+            return _not_collected(fact.kind, fact.node)
         return readings[-1]
 
     def all(self, fact: Fact) -> tuple[Reading, ...]:
@@ -42,3 +44,8 @@ class Evidence:
 
     def __iter__(self) -> Iterator[tuple[Fact, tuple[Reading, ...]]]:
         return iter(self.readings.items())
+
+
+@lru_cache(maxsize=1024)  # a run reads each fact several times before it is collected
+def _not_collected(kind: FactKind, node: str) -> Unavailable:
+    return Unavailable(EvidenceError.NOT_COLLECTED, f"{kind} on {node} was not collected")

@@ -6,6 +6,7 @@ of each probe as a document, from which the next one is computed; no model outli
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..api.probe import InvalidSpec, Probe, ProbeMeta
 from ..api.reasons import Reason
@@ -26,6 +27,14 @@ from .status_writer import StatusWriter
 
 # If the operator died after it wrote a path change, its Event may not have been sent. Events are not sent twice.
 REPORT_AGAIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a run. `news`: it has changed the verdict, its reason, or the hop that it names."""
+
+    kind: RunKind
+    news: bool
 
 
 class Publisher:
@@ -67,8 +76,8 @@ class Publisher:
         previous = self._documents[probe.meta.uid].parsed()
         self._replace(probe, previous, statuses.resumed(previous, following))
 
-    def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> RunKind:
-        """Publish a run of a probe that still exists. `probe`: as it was when the run started. Returns its kind."""
+    def run_ended(self, probe: Probe, record: RunRecord, following: NextRun) -> Published:
+        """Publish a run of a probe that still exists. `probe`: as it was when the run started."""
         previous = self._documents[probe.meta.uid].parsed_without_paths()
         update = self._trackers[probe.meta.uid].update(previous.path_profile, record.result)
         current = statuses.after_run(previous, probe, record, following, update, self._is_kept)
@@ -77,7 +86,8 @@ class Publisher:
         self._metrics.run_ended(_ref(probe.meta), current, record)
         self._publish(probe, previous, current, urgent=requested or changed)
         self._report_path_change(probe, previous, current)
-        return kind_of(verdict_of(record.result.worst), record, changed, current.counters, current.outages)
+        kind = kind_of(verdict_of(record.result.worst), record, changed, current.counters, current.outages)
+        return Published(kind, news=Headline.of(current) != Headline.of(previous))
 
     def suspended(self, probe: Probe) -> None:
         """Publish that the probe is suspended."""

@@ -8,7 +8,7 @@ refuses it, which needs a change elsewhere. Owned by `control.app`.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -28,20 +28,21 @@ SAY_AGAIN_S = 300.0
 
 @dataclass(slots=True)
 class _Pending:
-    """The status to write for one probe. `urgent` ends the wait. Monotonic seconds: `written_at`, and `said_at`, when
-    the log last said that a write failed.
+    """The status to write for one probe, later by a `timer`, or now by a `task`. Monotonic seconds: `written_at`, and
+    `said_at`, when the log last said that a write failed.
     """
 
     probe: ProbeRef
     status: StatusDocument | None = None
-    urgent: asyncio.Event = field(default_factory=asyncio.Event)
+    urgent: bool = False
     written_at: float = float("-inf")
     said_at: float = float("-inf")
+    timer: asyncio.TimerHandle | None = None
     task: asyncio.Task[None] | None = None
 
 
 class StatusWriter:
-    """One task per probe that has a status to write."""
+    """One task per probe whose status is being written; those that wait for their time take a timer each."""
 
     def __init__(
         self,
@@ -60,65 +61,74 @@ class StatusWriter:
         pending = self._pending.setdefault(probe.uid, _Pending(probe))
         pending.status = status
         if urgent:
-            pending.urgent.set()
+            pending.urgent = True
             self._turns.hasten(probe)
-        if pending.task is None:
-            pending.task = asyncio.create_task(self._write_until_done(pending), name=f"status {probe.uid}")
+        self._schedule(pending)
 
     def forget(self, probe: ProbeRef) -> None:
         """The probe was deleted: write no more statuses."""
         pending = self._pending.pop(probe.uid, None)
+        if pending and pending.timer:
+            pending.timer.cancel()
         if pending and pending.task and pending.task is not asyncio.current_task():
             pending.task.cancel()
 
     async def close(self, timeout_s: float) -> None:
         """Write the pending statuses, within this time."""
-        tasks = [pending.task for pending in self._pending.values() if pending.task]
         for pending in self._pending.values():
-            pending.urgent.set()
+            pending.urgent = True
+            self._schedule(pending)
+        tasks = [pending.task for pending in self._pending.values() if pending.task]
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=timeout_s)
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
 
+    def _schedule(self, pending: _Pending) -> None:
+        """Write the status now if it is urgent or the last write was long ago, otherwise at its time."""
+        if pending.status is None or pending.task:
+            return
+        if pending.timer:
+            pending.timer.cancel()
+        loop, due = asyncio.get_running_loop(), pending.written_at + QUIET_S
+        if pending.urgent or due <= loop.time():
+            self._start(pending)
+        else:
+            pending.timer = loop.call_at(due, self._start, pending)
+
+    def _start(self, pending: _Pending) -> None:
+        pending.timer = None
+        name = f"status {pending.probe.uid}"
+        pending.task = asyncio.create_task(self._write_until_done(pending), name=name)
+
     async def _write_until_done(self, pending: _Pending) -> None:
+        """Write the latest status, and newer ones that are urgent; one that is not is written at its time."""
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         try:
             while pending.status is not None:
-                await self._wait(pending)
-                trouble = await self._write(pending)
-                if trouble is None:
-                    backoff.succeeded()
-                    continue
-                self._report(pending, "status not written yet", trouble)
-                longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
-                await asyncio.sleep(backoff.failed(longest_s))
+                if trouble := await self._write(pending):
+                    self._report(pending, "status not written yet", trouble)
+                    longest_s = LONGEST_PAUSE_IF_REFUSED_S if trouble.refused else LONGEST_PAUSE_S
+                    await asyncio.sleep(backoff.failed(longest_s))
+                elif not pending.urgent:
+                    break
         finally:
             pending.task = None
-
-    async def _wait(self, pending: _Pending) -> None:
-        """Wait until the status is urgent or the interval since the last write has passed."""
-        quiet_s = pending.written_at + QUIET_S - asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(quiet_s):
-                await pending.urgent.wait()
-        except TimeoutError:
-            pass
+        if self._pending.get(pending.probe.uid) is pending:
+            self._schedule(pending)
 
     async def _write(self, pending: _Pending) -> Retry | None:
         """Write the latest status. Returns the error if the write should be retried."""
-        async with self._turns.turn(pending.probe, urgent=pending.urgent.is_set()):
+        async with self._turns.turn(pending.probe, urgent=pending.urgent):
             status, pending.status = pending.status, None
-            was_urgent = pending.urgent.is_set()
-            pending.urgent.clear()
+            was_urgent, pending.urgent = pending.urgent, False
             if status is None:
                 return None
             outcome = await self._writer.write(pending.probe, status.to_object())
         if isinstance(outcome, Retry):
             pending.status = pending.status or status
-            if was_urgent:
-                pending.urgent.set()
+            pending.urgent = pending.urgent or was_urgent
             return outcome
         pending.written_at = asyncio.get_running_loop().time()
         if isinstance(outcome, Gone):

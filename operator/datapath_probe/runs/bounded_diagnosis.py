@@ -17,10 +17,11 @@ import structlog
 from ..collect.fair_slots import Slot
 from ..diagnose.engine import diagnose, facts_of
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import ParseCache
+from ..diagnose.finding.finding_cache import KnownFindings
 from ..diagnose.run.run import PathRun
 from ..evidence.fact import Fact
-from ..evidence.size import has_large_node_rules, is_large, without_large_answers
+from ..evidence.reading import Answer
+from ..evidence.size import has_large_node_rules, is_large, node_rules, without_large_answers
 from .diagnosis_worker import DiagnosisLimitError, DiagnosisWorker
 
 T = TypeVar("T")
@@ -33,24 +34,28 @@ _THREAD = ThreadPoolExecutor(1, "diagnosis")
 
 
 class BoundedDiagnosis:
-    """The diagnosis of one path. `cache`: the records that were parsed in this process. `slot`: that of the path; it is
-    held for the thread, so that paths wait no longer there than namespaces are owed, but not for the worker.
+    """The diagnosis of one path. `slot`: that of the path; it is held for the thread, so that paths wait no longer
+    there than namespaces are owed, but not for the worker.
     """
 
-    def __init__(self, worker: DiagnosisWorker, cache: ParseCache, slot: Slot) -> None:
+    def __init__(self, worker: DiagnosisWorker, slot: Slot) -> None:
         self._worker = worker
-        self._cache = cache
+        self._known = KnownFindings()
         self._slot = slot
-        self._findings = ParseCache()  # those made in the thread
         self._unread = ""  # why large answers are left out
+
+    @property
+    def looked_at(self) -> set[Fact]:
+        """The facts that the diagnosis has looked at so far; none if it was done elsewhere."""
+        return self._known.looked_at
 
     async def diagnose(self, run: PathRun) -> Diagnosis:
         """See `engine.diagnose`."""
-        return await self._judged(diagnose, partial(diagnose, parse_cache=self._cache), run)
+        return await self._judged(diagnose, partial(diagnose, known=self._known), run)
 
     async def facts_of(self, run: PathRun) -> Sequence[Fact]:
         """See `engine.facts_of`."""
-        return await self._judged(facts_of, partial(facts_of, parse_cache=self._cache), run)
+        return await self._judged(facts_of, partial(facts_of, known=self._known), run)
 
     def judged(self, run: PathRun) -> PathRun:
         """The run with the evidence that counts: without large answers, if the worker has reached a limit."""
@@ -68,15 +73,17 @@ class BoundedDiagnosis:
             log.warning("large answers left out", reason=str(result))
         judged = self.judged(run)
         if has_large_node_rules(judged.evidence):
-            return await asyncio.get_running_loop().run_in_executor(_THREAD, self._alone, elsewhere, judged)
+            return await asyncio.get_running_loop().run_in_executor(_THREAD, self._alone, here, judged)
         return here(judged)
 
-    def _alone(self, judge: Callable[..., T], run: PathRun) -> T:
-        """Judge in the thread. The findings are kept; records would take memory for each path that is in progress."""
+    def _alone(self, judge: Callable[[PathRun], T], run: PathRun) -> T:
+        """Judge in the thread. Records of rules are not kept: they would take memory for each path in progress."""
         try:
-            return judge(run, parse_cache=self._findings)
+            return judge(run)
         finally:
-            self._findings.records.clear()
+            for reading in node_rules(run.evidence):
+                if isinstance(reading, Answer):
+                    reading.records.clear()
 
     async def _called(self, elsewhere: Callable[[PathRun], T], run: PathRun) -> T | DiagnosisLimitError:
         try:

@@ -15,13 +15,13 @@ from ..collect.capture import ADDED_S as CAPTURE_S
 from ..collect.capture import capturing
 from ..collect.collector import MAX_ROUNDS, Collector, gather
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.run import PathRun, Request
 from ..evidence.delivery import delivery
 from ..evidence.fact import Fact
 from ..plan.endpoint_churn import destination_churn, dns_churn
 from ..plan.plan import Plan
 from ..plan.resolve import resolve_again
+from .asked_before import AskedBefore, path_of
 from .backend_rotation import BackendRotation
 from .bounded_diagnosis import BoundedDiagnosis
 from .cluster_access import ClusterAccess
@@ -44,13 +44,13 @@ OVERTIME_S = math.ceil(EVIDENCE_S + SETTLE_S + EVENT_RETRIES * EVENT_PAUSE_S + C
 
 @dataclass(frozen=True, slots=True)
 class SharedByPaths:
-    """What the paths of one run share: the collector, the cache of parsed answers, and the rotation of other backends,
-    which all runs share. `fresh`: use no evidence of earlier runs.
+    """What the paths of one run share: the collector; and, shared with all runs, the rotation of other backends and the
+    facts that earlier runs asked for. `fresh`: use no evidence of earlier runs.
     """
 
     collector: Collector
-    parse_cache: ParseCache
     rotation: BackendRotation
+    asked: AskedBefore
     fresh: bool = False
 
 
@@ -64,10 +64,11 @@ class PathRunner:
         self._collector = shared.collector
         self._shared = shared
         self._slot = access.limits.work.slot(probe.meta.namespace, begun=True)
-        self._diagnosis = BoundedDiagnosis(access.worker, shared.parse_cache.for_path(), self._slot)
+        self._diagnosis = BoundedDiagnosis(access.worker, self._slot)
         self._probe = probe
         self._plan = plan
         self._local_port = local_port
+        self._asked_before: Sequence[Fact] = ()
         self._ends_at = math.inf
 
     async def run(self, *, capture_on: Collection[str] | None = None) -> tuple[PathRun, Diagnosis]:
@@ -92,6 +93,8 @@ class PathRunner:
         run = await self._requested()
         run = await self._collect(run)
         diagnosis = await self._diagnosis.diagnose(run)
+        if not self._diagnosis.looked_at.issuperset(self._asked_before):
+            self._shared.asked.forget(path_of(run))  # some of it has become superfluous
         if not diagnosis.met or diagnosis.needs_second_look:
             run = await self._look_again(run, diagnosis)
             run, diagnosis = await self._await_events(run)
@@ -111,10 +114,12 @@ class PathRunner:
         sending = asyncio.create_task(send(self._access.containers, self._access.cas, plan, self._local_port))
         try:
             await asyncio.wait((sending,), timeout=HEAD_START_S)
-            run = await self._collect(
-                run, rounds=1
-            )  # facts that follow from these are part of the next round
-            await self._diagnosis.facts_of(run)  # parses the answers while the request is in progress
+            self._asked_before = self._shared.asked.facts(path_of(run))
+            # facts that follow from these are part of the next round
+            run = await self._collect(run, rounds=1, first=self._asked_before)
+            if not (sending.done() and self._asked_before):
+                await self._diagnosis.facts_of(run)  # parses the answers while the request is in progress
+                self._remember(run)
             async with self._slot.released():
                 await asyncio.wait((sending,), timeout=max(0.0, hanging_at - loop.time()))
             if not sending.done():
@@ -126,8 +131,13 @@ class PathRunner:
             await end(sending)
         return replace(run, request=replace(run.request, reading=reading), hanging=False)
 
-    async def _collect(self, run: PathRun, rounds: int = MAX_ROUNDS) -> PathRun:
-        """Collect the facts that the checks need now, in at most this number of rounds."""
+    def _remember(self, run: PathRun) -> None:
+        """Note what was asked while the request was in flight, unless the next run looks at other backends."""
+        if set(run.others) == set(run.suspects):
+            self._shared.asked.note(path_of(run), self._diagnosis.looked_at, self._local_port)
+
+    async def _collect(self, run: PathRun, rounds: int = MAX_ROUNDS, first: Sequence[Fact] = ()) -> PathRun:
+        """Collect the facts that the checks need now, in at most this number of rounds. `first`: see `gather`."""
         evidence = await gather(
             run.evidence,
             lambda evidence: self._diagnosis.facts_of(replace(run, evidence=evidence)),
@@ -135,6 +145,7 @@ class PathRunner:
             rounds,
             self._ends_at,
             self._slot,
+            first,
         )
         return replace(run, evidence=evidence)
 

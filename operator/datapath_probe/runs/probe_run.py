@@ -1,14 +1,14 @@
 """One run of one probe: its paths side by side, and what they share.
 
 In: plans. Out: an `EndedPath` each. Called by `runner`. Most paths lead through the same nodes: a fact that several
-paths need is asked for once, and its answer is parsed once. Each path has its own request and source port. A timeout or
-an error affects only its own path.
+paths need is asked for once, and its answer is parsed once (`Answer.records`). Each path has its own request and source
+port. A timeout or an error affects only its own path.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -19,10 +19,10 @@ from ..collect.answer_cache import AnswerCache
 from ..collect.collector import Collector
 from ..collect.source_ports import SourcePorts
 from ..diagnose.finding.diagnosis import Diagnosis
-from ..diagnose.finding.evidence_reader import ParseCache
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
+from .asked_before import AskedBefore
 from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .path_capture import capture_nodes
@@ -38,11 +38,12 @@ PATH_MARGIN_S = OVERTIME_S + 5.0
 
 @dataclass(frozen=True, slots=True)
 class SharedByRuns:
-    """What all runs share: the answers of agents, source ports, and the rotation of other backends."""
+    """What all runs share: the answers of agents, source ports, the rotation of other backends, and what runs asked."""
 
     answers: AnswerCache
     ports: SourcePorts
     rotation: BackendRotation
+    asked: AskedBefore = field(default_factory=AskedBefore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class ProbeRun:
         collector = Collector(
             of_runs.answers, incarnations, self._access.limits.round_trips, self._probe.meta.namespace
         )
-        shared = SharedByPaths(collector, ParseCache(), of_runs.rotation, fresh)
+        shared = SharedByPaths(collector, of_runs.rotation, of_runs.asked, fresh)
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [

@@ -24,6 +24,7 @@ from ..plan.pairs.pairs import Pair, Pairs, is_gone, pairs_of
 from ..plan.plan import CannotRun, Plan
 from ..plan.resolve import resolve
 from ..plan.restrictions import UNRESTRICTED, Restrictions
+from .asked_before import AskedBefore
 from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
 from .diagnosis_worker import DiagnosisWorker
@@ -74,7 +75,7 @@ class ProbeRunner:
         self._access = ClusterAccess(
             inventory, containers, agents, clock, windows, restrictions, worker, limits, cas
         )
-        self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation())
+        self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation(), AskedBefore())
         self._turns = PairTurns(limits.max_pairs)
 
     async def run(

@@ -133,6 +133,15 @@ class Json:
         value.encode()  # an unpaired surrogate is valid JSON but can't be encoded
         return value
 
+    def octets(self) -> bytes:
+        """Bytes, printed as a list of hexadecimal numbers."""
+        if not isinstance(self._value, list):
+            raise self._unlike("a list")
+        try:
+            return bytes(int(octet, 16) for octet in self._value)
+        except TypeError:
+            raise ValueError(f"{line(self._place)} is not a list of hexadecimal numbers") from None
+
     def integer(self, default: int | None = None) -> int:
         value = default if self._value is None else self._value
         if not isinstance(value, int) or isinstance(value, bool):

@@ -30,6 +30,7 @@ from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
 from datapath_probe.publish.status_writer import StatusWriter
 from datapath_probe.runs import runner
+from datapath_probe.runs.asked_before import AskedBefore
 from datapath_probe.runs.backend_rotation import BackendRotation
 from datapath_probe.runs.run_result import NextRun
 from datapath_probe.runs.runner import ProbeRunner
@@ -174,7 +175,8 @@ def _runs_in(holder: object) -> Iterator[int]:
 
 async def test_objects_that_are_gone_are_not_referenced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timetable, "MAX_OUTDATED", 0)
-    monkeypatch.setattr(runner, "BackendRotation", partial(BackendRotation, limit=KEPT))
+    for remembers in (BackendRotation, AskedBefore):
+        monkeypatch.setattr(runner, remembers.__name__, partial(remembers, limit=KEPT))
     months = Months()
     for number in range(RUNS):
         await months.run_next(number)

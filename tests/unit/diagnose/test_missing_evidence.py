@@ -12,8 +12,8 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.vocabulary import HOP_ORDER, HopName, HopVerdict, ProbeVerdict, Witness
 from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.finding.finding_cache import KnownFindings
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
@@ -139,21 +139,21 @@ def test_a_fault_that_only_one_tool_shows_is_unknown_without_it(name: str, hop: 
 
 @pytest.mark.parametrize("name", names())
 def test_without_a_tool_the_result_contains_the_hop_of_the_whole_run(name: str) -> None:
-    run, parse_cache = recorded(name), ParseCache()
-    before = diagnose(run, parse_cache)
+    run, known = recorded(name), KnownFindings()
+    before = diagnose(run, known)
     for what, is_lost in LOSSES.items():
         for where, is_there in PLACES.items():
             gone = {fact for fact in run.evidence.readings if is_lost(fact) and is_there(run, fact)}
-            after = diagnose(_without(run, gone), parse_cache)
+            after = diagnose(_without(run, gone), known)
             _assert_names_no_other_hop(before, after, f"without {what} {where}")
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_single_trace_that_is_lost_leaves_the_hop_of_the_whole_run(name: str) -> None:
-    run, parse_cache = recorded(name), ParseCache()
-    before = diagnose(run, parse_cache)
+    run, known = recorded(name), KnownFindings()
+    before = diagnose(run, known)
     for trace in filter(LOSSES["conntrack"], run.evidence.readings):
-        after = diagnose(_without(run, {trace}), parse_cache)
+        after = diagnose(_without(run, {trace}), known)
         _assert_names_no_other_hop(before, after, str(trace))
 
 

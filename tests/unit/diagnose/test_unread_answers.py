@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.diagnose.engine import diagnose
-from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader, ParseCache
+from datapath_probe.diagnose.finding.evidence_reader import EvidenceReader
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
@@ -23,9 +23,8 @@ def _no_parser(reading: Reading) -> Unavailable:
 
 
 def test_each_reader_reports_unread_answers_even_if_they_were_parsed_before() -> None:
-    parse_cache = ParseCache()
     for _ in range(2):
-        reader = EvidenceReader(Evidence().adding([FACT], [GARBLED]), parse_cache)
+        reader = EvidenceReader(Evidence().adding([FACT], [GARBLED]))
         reader.read(FACT, _no_parser)
         reader.series(FACT, _no_parser)
         assert reader.unread == {FACT: EvidenceError.UNPARSABLE}

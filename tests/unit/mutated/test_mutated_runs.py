@@ -14,7 +14,7 @@ from datapath_probe.api.reasons import Reason
 from datapath_probe.api.status.probe_status import ProbeStatus
 from datapath_probe.api.vocabulary import HopName, HopVerdict, ProbeVerdict
 from datapath_probe.diagnose.engine import diagnose, facts_of
-from datapath_probe.diagnose.finding.evidence_reader import ParseCache
+from datapath_probe.diagnose.finding.finding_cache import KnownFindings
 from datapath_probe.diagnose.finding.hop_check import LIVE, SNAPSHOT, ConfirmationPolicy
 from datapath_probe.diagnose.verdict.rules import RULES
 from datapath_probe.evidence.fact import Fact
@@ -87,14 +87,14 @@ def test_a_request_that_succeeded_is_never_broken(mutated: Mutated, confirmation
 @given(healthy_runs)
 def test_an_answer_about_one_hop_names_no_other(mutated: Mutated) -> None:
     """A hop is named for what its own check read, or for the traces of the connection."""
-    cache = ParseCache()
+    cache = KnownFindings()
     diagnosis = diagnose(mutated.run, cache, SNAPSHOT)
     if diagnosis.divergence:
         traces = {fact for fact in mutated.facts if fact.kind in TRACES}
         assert traces | (_read_for(diagnosis.divergence.hop, cache) & mutated.facts), diagnosis.divergence
 
 
-def _read_for(hop: HopName, cache: ParseCache) -> frozenset[Fact]:
+def _read_for(hop: HopName, cache: KnownFindings) -> frozenset[Fact]:
     """The facts that the checks of this hop read."""
     return frozenset(
         fact

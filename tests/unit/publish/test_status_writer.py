@@ -91,6 +91,30 @@ async def test_an_urgent_status_does_not_wait(status_writer: StatusWriter, serve
     assert server.seen == [(0, "first"), (6, "news")]
 
 
+async def test_a_status_that_waits_for_its_time_takes_no_task(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    for each in ("first", "waiting"):
+        status_writer.put(REF, status(each), urgent=False)
+        await asyncio.sleep(1)
+    assert len(server.seen) == 1
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await asyncio.sleep(QUIET_S)
+    assert server.seen[1:] == [(QUIET_S, "waiting")]
+
+
+@pytest.mark.parametrize(("urgent", "at"), [(True, 5.0), (False, 5.0 + QUIET_S)])
+async def test_a_status_that_arrives_during_a_write_is_written_after_it(
+    status_writer: StatusWriter, server: ApiServer, urgent: bool, at: float
+) -> None:
+    server.takes_s = 5.0
+    status_writer.put(REF, status("first"), urgent=False)
+    await asyncio.sleep(1)
+    status_writer.put(REF, status("second"), urgent=urgent)
+    await asyncio.sleep(60)
+    assert server.seen == [(0, "first"), (at, "second")]
+
+
 async def test_a_failed_write_is_retried_until_it_succeeds(
     status_writer: StatusWriter, server: ApiServer
 ) -> None:

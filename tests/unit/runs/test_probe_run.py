@@ -11,17 +11,16 @@ from datapath_probe.api.vocabulary import ProbeVerdict
 from datapath_probe.collect.answer_cache import AnswerCache
 from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.collect.source_ports import SourcePorts
-from datapath_probe.diagnose.engine import diagnose
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
-from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
-from datapath_probe.evidence.reading import Reading
+from datapath_probe.evidence.reading import Absent, Answer, Reading, Unavailable
 from datapath_probe.plan.plan import CannotRun, Plan, ServiceTarget
-from datapath_probe.runs import bounded_diagnosis, path_runner
+from datapath_probe.runs import path_runner
 from datapath_probe.runs.backend_rotation import BackendRotation
 from datapath_probe.runs.cluster_access import ClusterAccess
 from datapath_probe.runs.probe_run import PATHS_AT_ONCE, EndedPath, ProbeRun, SharedByRuns
+from datapath_probe.sources.iproute2 import links
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
 
@@ -143,16 +142,18 @@ async def test_the_next_run_looks_for_the_fault_that_one_found_wherever_its_requ
 
 async def test_an_answer_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = recorded("healthy-cross-node")
-    caches = []
+    parsed, parse = [], links.parse_link
 
-    def watched(run: PathRun, parse_cache: ParseCache) -> Diagnosis:
-        caches.append(parse_cache)
-        return diagnose(run, parse_cache)
+    def counted(reading: Reading) -> links.Link | Absent | Unavailable:
+        if isinstance(reading, Answer):
+            parsed.append(id(reading))
+        return parse(reading)
 
-    monkeypatch.setattr(bounded_diagnosis, "diagnose", watched)
-    await ended(Many(run), paths(run, 3))
-    assert len({id(cache.records) for cache in caches}) == 1
-    assert len({id(cache.findings) for cache in caches}) == 3, "each path has findings of its own"
+    monkeypatch.setattr(links, "parse_link", counted)
+    for _ in range(2):
+        await ended(Many(run), paths(run, 3))
+    assert parsed
+    assert len(set(parsed)) == len(parsed)
 
 
 async def test_the_number_of_concurrent_paths_is_limited() -> None:

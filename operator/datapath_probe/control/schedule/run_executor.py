@@ -4,6 +4,7 @@ In: a due run. Out: calls of `Publisher` and `EvidenceSaver`.
 """
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -62,7 +63,6 @@ class RunExecutor:
             log.debug("run started", trigger=due.trigger)
             capture = self._registry.wants_capture(probe, self._clock())
             result = await self._run(probe, due.trigger, capture, slot)
-            _log_end(result)
         return Ended(probe, RunRecord(run_id, due.trigger, due.at, result, capture))
 
     def name(self, uid: str) -> str:
@@ -75,10 +75,12 @@ class RunExecutor:
 
     def ended(self, result: Ended, outlook: NextRun) -> None:
         """Publish the result, then save the evidence if that is enabled."""
-        kind = self._publisher.run_ended(result.probe, result.record, outlook)
+        published = self._publisher.run_ended(result.probe, result.record, outlook)
+        with bound_contextvars(probe=self.name(result.probe.meta.uid), run_id=result.record.id):
+            _log_end(result.record.result, log.info if published.news else log.debug)
         self._registry.run_ended(result.probe.meta.uid)
         if self._saver:
-            self._saver.put(result.probe, result.record, kind)
+            self._saver.put(result.probe, result.record, published.kind)
 
     async def _run(self, probe: Probe, trigger: Trigger, capture: bool, slot: Slot | None) -> RunResult:
         started = self._clock()
@@ -90,20 +92,21 @@ class RunExecutor:
         return RunResult(started, self._clock(), (why,))
 
 
-def _log_end(result: RunResult) -> None:
+def _log_end(result: RunResult, write: Callable[..., None]) -> None:
     """Log the outcome that decides the verdict, and the number of paths if there are several."""
     outcome = result.worst
     more: dict[str, object] = {}
     if isinstance(outcome, Diagnosis):
         hop = outcome.divergence
         more = {
+            "node": outcome.plan.source.pod.node,
             "rule": outcome.rule,
             "hop": hop.hop if hop else None,
             "hop_node": hop.node if hop else None,
         }
     if len(result.outcomes) > 1:
         more["paths"] = len(result.outcomes)
-    log.info(
+    write(
         "run ended",
         verdict=verdict_of(outcome),
         reason=outcome.reason,

@@ -17,7 +17,7 @@ from ...sources.agent import map_pressure
 from ...sources.agent.map_pressure import CountedMap
 from ..context import CheckContext
 from ..finding.finding import Finding, Statement
-from ..finding.hop_check import Contradiction
+from ..finding.hop_check import WITNESSES, Contradiction
 
 NEARLY_FULL = 0.9
 _MAPS: Final[Mapping[HopName, tuple[CountedMap, ...]]] = {
@@ -46,6 +46,12 @@ def with_headroom(context: CheckContext, expected: ExpectedHop, finding: Finding
     return _with_fact(finding, shown)
 
 
+def want_pressures(context: CheckContext) -> None:
+    """Have the pressure of the maps on the path collected."""
+    for node in {hop.node: None for hop in context.path.hops if hop.name in _MAPS}:
+        context.reader.want(map_pressure.fact(node))
+
+
 def map_pressures(context: CheckContext) -> Mapping[CountedMap, float]:
     """The share of used entries by map, for the node of the path where it is largest."""
     found: dict[CountedMap, float] = {}
@@ -58,10 +64,12 @@ def map_pressures(context: CheckContext) -> Mapping[CountedMap, float]:
 def _pressure_of(context: CheckContext, expected: ExpectedHop) -> Mapping[CountedMap, float]:
     """The share of used entries of the hop's maps; empty if it is not known."""
     maps = _MAPS.get(expected.name)
-    known = context.reader.read(map_pressure.fact(expected.node), map_pressure.parse) if maps else {}
+    if maps is None:
+        return {}
+    known = context.reader.read(map_pressure.fact(expected.node), map_pressure.parse)
     if isinstance(known, Unavailable):
         return {}
-    return {name: known[name] for name in maps or () if name in known and _is_used(context, name)}
+    return {name: known[name] for name in maps if name in known and _is_used(context, name)}
 
 
 def _is_used(context: CheckContext, name: CountedMap) -> bool:
@@ -82,8 +90,8 @@ def _nearly_full(
 
 def _with_fact(finding: Finding, shown: str) -> Finding:
     known = finding.evidence.get(Witness.PROGRAMMED, Statement(Stance.AGREES, "entries are free"))
-    statement = replace(known, facts={**known.facts, "mapPressure": shown})
+    statement = Statement(known.stance, known.summary, {**known.facts, "mapPressure": shown})
     evidence = {**finding.evidence, Witness.PROGRAMMED: statement}
     return replace(
-        finding, evidence={witness: evidence[witness] for witness in Witness if witness in evidence}
+        finding, evidence={witness: evidence[witness] for witness in WITNESSES if witness in evidence}
     )

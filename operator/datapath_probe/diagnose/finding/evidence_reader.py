@@ -7,30 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ...api.vocabulary import HopName
 from ...evidence.fact import Fact
 from ...evidence.reading import Answer, Reading, Unavailable
 from ...evidence.store import Evidence
-from .finding import Finding
 
 Record = TypeVar("Record")
 Parser = Callable[[Reading], Record]
-Records = dict[tuple[int, object], tuple[Reading, object]]
-
-
-class ParseCache:
-    """The records parsed from one run's readings, and the findings that rest on them (see `finding_cache`)."""
-
-    def __init__(self) -> None:
-        self.records: Records = {}
-        self.contexts: list[tuple[object, ...]] = []
-        self.findings: dict[tuple[int, HopName], tuple[Finding, Lookups]] = {}
-
-    def for_path(self) -> "ParseCache":
-        """A cache for one path of the run: it shares the records, and has its own findings."""
-        path = ParseCache()
-        path.records = self.records
-        return path
+_NOT_PARSED = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +28,12 @@ class Lookups:
 
 
 class EvidenceReader:
-    """Evidence, parsed once per reading. `missing` collects the facts that have no reading yet, in order. `unread`
+    """Evidence, parsed once per answer. `missing` collects the facts that have no reading yet, in order. `unread`
     collects the facts whose answers could not be parsed, with the reason.
     """
 
-    def __init__(self, evidence: Evidence, parse_cache: ParseCache | None = None) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._records = (ParseCache() if parse_cache is None else parse_cache).records
         self.missing: dict[Fact, None] = {}
         self.unread: dict[Fact, str] = {}
         self._looked_at: dict[Fact, bool] = {}  # whether it is wanted
@@ -99,18 +81,19 @@ class EvidenceReader:
 
     def end_lookups(self) -> Lookups:
         """The lookups since `begin_lookups`."""
-        looked_at, unread = self._looked_at, self.unread
+        looked_at, unread, readings = self._looked_at, self.unread, self._evidence.readings
         return Lookups(
-            tuple((fact, self._evidence.all(fact)) for fact in looked_at),
-            tuple(fact for fact, wanted in looked_at.items() if wanted),
-            tuple((fact, unread[fact]) for fact in looked_at if fact in unread),
+            tuple([(fact, readings.get(fact, ())) for fact in looked_at]),
+            tuple([fact for fact, wanted in looked_at.items() if wanted]),
+            tuple([(fact, unread[fact]) for fact in looked_at if fact in unread]) if unread else (),
         )
 
     def repeat(self, lookups: Lookups) -> bool:
         """Repeat these lookups if all facts still have the same readings; otherwise return False."""
         readings = self._evidence.readings
-        if any(readings.get(fact, ()) != known for fact, known in lookups.readings):
-            return False
+        for fact, known in lookups.readings:
+            if readings.get(fact, ()) != known:
+                return False
         for fact in lookups.wanted:
             if fact not in readings:
                 self.missing[fact] = None
@@ -124,13 +107,9 @@ class EvidenceReader:
     def _parsed(self, fact: Fact, reading: Reading, parse: Parser[Record]) -> Record:
         if isinstance(reading, Unavailable):
             return parse(reading)
-        key = id(reading), parse
-        if key not in self._records:
-            self._records[key] = (
-                reading,
-                parse(reading),
-            )  # keeps the reading alive, so that its id is not reused
-        _, parsed = self._records[key]
+        parsed = reading.records.get(parse, _NOT_PARSED)
+        if parsed is _NOT_PARSED:
+            parsed = reading.records[parse] = parse(reading)
         if isinstance(parsed, Unavailable):
             self.unread[fact] = parsed.reason
         return parsed  # type: ignore[return-value]  # keyed by the parser that made it

@@ -6,14 +6,30 @@ Called by `examination` for every hop.
 from collections.abc import Callable
 
 from ...api.vocabulary import HopName
-from .evidence_reader import EvidenceReader, ParseCache
+from ...evidence.fact import Fact
+from .evidence_reader import EvidenceReader, Lookups
 from .finding import Finding
+
+
+class KnownFindings:
+    """The findings of the earlier examinations of one path. `besides`: the facts that they looked at besides."""
+
+    def __init__(self) -> None:
+        self.contexts: list[tuple[object, ...]] = []
+        self.findings: dict[tuple[int, HopName], tuple[Finding, Lookups]] = {}
+        self.besides: set[Fact] = set()
+
+    @property
+    def looked_at(self) -> set[Fact]:
+        """The facts that all this was made from."""
+        of_findings = (fact for _, lookups in self.findings.values() for fact, _ in lookups.readings)
+        return self.besides.union(of_findings)
 
 
 class FindingCache:
     """The findings of one context. `facts`: all input of checks other than evidence; equal facts share findings."""
 
-    def __init__(self, cache: ParseCache, reader: EvidenceReader, facts: tuple[object, ...]) -> None:
+    def __init__(self, cache: KnownFindings, reader: EvidenceReader, facts: tuple[object, ...]) -> None:
         self._cache = cache
         self._reader = reader
         if facts not in cache.contexts:

@@ -17,6 +17,7 @@ from .evidence_reader import EvidenceReader
 from .finding import Finding, Statement
 
 Facts = Mapping[str, object]
+WITNESSES = tuple(Witness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,10 @@ class HopCheck:
 
     def _state(self, witness: Witness, stance: Stance, summary: str, facts: Facts | None) -> None:
         """A second statement of a witness adds to its facts."""
-        known = self.statements[witness].facts if witness in self.statements else {}
-        added = {key: _text(fact) for key, fact in (facts or {}).items()}
-        self.statements[witness] = Statement(stance, summary, {**known, **added})
+        added = {key: _text(fact) for key, fact in facts.items()} if facts else {}
+        if known := self.statements.get(witness):
+            added = {**known.facts, **added}
+        self.statements[witness] = Statement(stance, summary, added)
 
     def ok(self, message: str) -> Finding:
         """The datapath agrees with intent, and nothing observed contradicts it."""
@@ -168,7 +170,9 @@ class HopCheck:
             verdict=verdict,
             reason=reason,
             message=message,
-            evidence={witness: self.statements[witness] for witness in Witness if witness in self.statements},
+            evidence={
+                witness: self.statements[witness] for witness in WITNESSES if witness in self.statements
+            },
             defects=defects,
             confirm=confirm,
             needs_second_look=needs_second_look,

@@ -11,6 +11,7 @@ Source: Linux 5.7–6.x `tools/bpf/bpftool/main.c`; observed with 7.5.
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from .command import Command
@@ -26,8 +27,13 @@ _COMPLAINT: Final = re.compile(rb',\{"error":"reading batch file failed: [^"]*"\
 
 def fits(command: Command) -> bool:
     """Whether the command can be a line of a batch file."""
-    words = command.argv[len(_BPFTOOL) :]
-    return command.argv[: len(_BPFTOOL)] == _BPFTOOL and bool(words) and all(map(_WORD.fullmatch, words))
+    return _fits(command.argv)
+
+
+@lru_cache(maxsize=4096)  # most commands are run again and again
+def _fits(argv: tuple[str, ...]) -> bool:
+    words = argv[len(_BPFTOOL) :]
+    return argv[: len(_BPFTOOL)] == _BPFTOOL and bool(words) and all(map(_WORD.fullmatch, words))
 
 
 def line(command: Command) -> str:
@@ -52,5 +58,10 @@ def results(commands: Sequence[Command], printed: bytes, exit_code: int) -> list
 
 
 def _head(command: Command) -> bytes:
-    words = json.dumps(command.argv[len(_BPFTOOL) :], separators=(",", ":"))
+    return _printed(command.argv)
+
+
+@lru_cache(maxsize=4096)
+def _printed(argv: tuple[str, ...]) -> bytes:
+    words = json.dumps(argv[len(_BPFTOOL) :], separators=(",", ":"))
     return f'{words.removeprefix("[")},"output":'.encode()

@@ -55,6 +55,7 @@ done
 _OTHER_MARKS: Final = 64  # more than `s`, `r` and `x`; each command has at most `o` and `e`
 # Bounded, because a compromised container may print marks of its own.
 _UPTIME: Final = rb"([0-9]{1,10}(?:\.[0-9]{1,2})?)"
+_MARKS: Final = (b"s", b"o", b"e", b"r", b"x")
 _START: Final = re.compile(rb"s " + _UPTIME + rb"\n")
 _RESULT: Final = re.compile(rb"o ([0-9]{1,3}) " + _UPTIME + rb"\n")
 _END: Final = re.compile(rb"x " + _UPTIME + rb"\n")
@@ -156,7 +157,7 @@ class Batch:
         """The results in a complete reply. Raises FramingError."""
         # The nonce alone is not a mark: `ps` would show it among the arguments of the inner shell.
         most = 2 * len(self.commands) + _OTHER_MARKS  # a forged reply may have a hundred thousand
-        before, *pieces = re.split(self.nonce.encode() + b"(?=[soerx])", reply, maxsplit=most)
+        before, *pieces = _pieces(reply, self.nonce.encode(), most)
         start = _START.match(pieces[0]) if pieces else None
         if before or start is None or len(reply) > self.reply_limit:
             raise FramingError("the shell printed output that belongs to no command")
@@ -231,6 +232,19 @@ class Batch:
             return Cut(EvidenceError.TRUNCATED, f"more than {_STDERR_LIMIT} bytes on standard error", ran_s)
         last_words = stderr[-200:].decode(errors="replace").strip() or "no message"
         return Cut(EvidenceError.COMMAND_FAILED, f"the commands were cut off: {last_words}", ran_s)
+
+
+def _pieces(reply: bytes, nonce: bytes, most: int) -> list[bytes]:
+    """What stands between the marks, at most this number of them. A nonce that no kind of mark follows belongs to the
+    output around it.
+    """
+    pieces: list[bytes] = []
+    for part in reply.split(nonce, most):
+        if pieces and part[:1] not in _MARKS:
+            pieces[-1] += nonce + part
+        else:
+            pieces.append(part)
+    return pieces
 
 
 def _command(command: Command) -> str:

@@ -33,6 +33,9 @@ class CountedMap(StrEnum):
     POLICY = "policy"  # the fullest one of the node's endpoints
 
 
+_COUNTED = frozenset(CountedMap)
+
+
 def fact(node: str) -> Fact:
     """The pressure of all maps of a node. Starts a process."""
     return Fact.of(FactKind.MAP_PRESSURE, node)
@@ -46,6 +49,6 @@ def parse(answer: Answer) -> Mapping[CountedMap, float]:
         return found
     for metric in Json.parse(answer.stdout):
         name = _VERSION.sub("", metric["labels"][_LABEL].text(""))
-        if metric["name"].text() == METRIC and name in set(CountedMap):
+        if metric["name"].text() == METRIC and name in _COUNTED:
             found[CountedMap(name)] = max(metric["value"].number(), found.get(CountedMap(name), 0.0))
     return found

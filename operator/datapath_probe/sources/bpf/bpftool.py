@@ -93,7 +93,7 @@ def parse_value(reading: Reading, *sizes: int) -> bytes | Absent | Unavailable:
 @parser("bpftool map lookup", exit_codes=range(256))
 def _parse_value(answer: Answer) -> bytes | Absent | Unavailable:
     if answer.exit_code == 0:
-        return bytes(int(octet.text(), 16) for octet in Json.parse(answer.stdout)["value"])
+        return Json.parse(answer.stdout)["value"].octets()
     # null is printed only for ENOENT; exit code 254 is -ENOENT, 255 (-1) is that of libbpf before 1.0
     if answer.exit_code in (254, 255) and answer.stdout.strip() == b"null":
         return Absent()

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from unit.control.harness import body, conditions, running, status_after
 from unit.publish.samples import PROFILE, diverging, healthy
@@ -83,3 +84,18 @@ async def test_a_changed_verdict_and_a_changed_condition_are_written_immediately
         assert harness.status()["counters"]["consecutiveFailures"] == 3
         await asyncio.sleep(10)
         assert harness.status()["counters"]["consecutiveFailures"] == 3
+
+
+async def test_the_log_reports_runs_that_change_the_verdict_and_the_others_at_level_debug() -> None:
+    with capture_logs() as logs:
+        async with running() as harness:
+            harness.registry.observe(body(schedule={"interval": "5s"}))
+            await asyncio.sleep(12)
+            harness.outcome = diverging()
+            await asyncio.sleep(12)
+    ended = [(line["verdict"], line["log_level"]) for line in logs if line["event"] == "run ended"]
+    of_healthy = [level for verdict, level in ended if verdict == "Healthy"]
+    of_broken = [level for verdict, level in ended if verdict == "Broken"]
+    assert of_healthy == ["info"] + ["debug"] * (len(of_healthy) - 1)
+    assert of_broken == ["info"] + ["debug"] * (len(of_broken) - 1)
+    assert min(len(of_healthy), len(of_broken)) >= 2

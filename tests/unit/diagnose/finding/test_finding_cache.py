@@ -8,8 +8,8 @@ import pytest
 from datapath_probe.api.vocabulary import HopName
 from datapath_probe.diagnose.context import CheckContext
 from datapath_probe.diagnose.engine import diagnose, facts_of
-from datapath_probe.diagnose.finding.evidence_reader import ParseCache
 from datapath_probe.diagnose.finding.finding import Finding
+from datapath_probe.diagnose.finding.finding_cache import KnownFindings
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer
@@ -45,7 +45,7 @@ def reread(run: PathRun, fact: Fact) -> PathRun:
 
 
 def test_no_check_runs_again_for_what_is_known(checked: list[HopName]) -> None:
-    cache, run = ParseCache(), recorded(HEALTHY)
+    cache, run = KnownFindings(), recorded(HEALTHY)
     first = diagnose(run, cache)
     assert len(checked) == len(first.findings)
     checked.clear()
@@ -55,7 +55,7 @@ def test_no_check_runs_again_for_what_is_known(checked: list[HopName]) -> None:
 
 
 def test_only_checks_that_look_at_a_new_reading_run_again(checked: list[HopName]) -> None:
-    cache, run = ParseCache(), recorded(HEALTHY)
+    cache, run = KnownFindings(), recorded(HEALTHY)
     before = diagnose(run, cache)
     checked.clear()
     changed = reread(run, links.link(run.plan.source.node.name, "cilium_vxlan"))
@@ -65,7 +65,7 @@ def test_only_checks_that_look_at_a_new_reading_run_again(checked: list[HopName]
 
 @pytest.mark.parametrize("name", names())
 def test_what_is_asked_and_found_is_the_same_with_what_is_known(name: str) -> None:
-    run, cache = recorded(name), ParseCache()
+    run, cache = recorded(name), KnownFindings()
     first_look = replace(run, evidence=run.evidence.first_readings(), second_look=False)
     in_flight = replace(first_look, request=replace(run.request, reading=None))
     steps = [
