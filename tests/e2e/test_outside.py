@@ -39,8 +39,7 @@ def test_packets_leave_with_the_address_that_the_server_sees(leaving: Probes, la
     log = (STATE / "log/outside-http.log").read_text()
     # the server listens for both versions of IP
     seen = {line.split()[0].removeprefix("::ffff:") for line in log.splitlines() if path in line}
-    if lab.settings.mode is not Mode.PRODUCTION:  # there, cil_to_netdev translates
-        assert seen == {facts(status, "masquerade", "observed")["source"]}
+    assert seen == {facts(status, "masquerade", "observed")["source"]}
     (node,) = {hop["node"] for hop in status["paths"][0]["hops"]}
     assert seen == {lab.node(node).ip}
 

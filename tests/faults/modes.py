@@ -43,8 +43,11 @@ NODE_PORTS = frozenset({Mode.KPR, Mode.PRODUCTION})
 """The modes in which Cilium serves NodePorts."""
 PER_PACKET_LB = ALL_MODES - NODE_PORTS
 PAST_QUEUES = frozenset({Mode.PRODUCTION})
-"""BPF host routing: packets are redirected into pods, past the queues of their devices on the node."""
+"""BPF host routing: packets between pods are redirected past the queues, the MTU and the MAC of pods' devices."""
 THROUGH_QUEUES = ALL_MODES - PAST_QUEUES
+MASQUERADED_BY_BPF = frozenset({Mode.PRODUCTION})
+"""`cil_to_netdev` masquerades, and packets out of the cluster do not traverse netfilter."""
+MASQUERADED_BY_NETFILTER = ALL_MODES - MASQUERADED_BY_BPF
 WITH_ENDPOINT_ROUTES = frozenset({Mode.ENDPOINT_ROUTES})
 """The node's stack delivers packets to pods by one route per endpoint."""
 WITHOUT_ENDPOINT_ROUTES = ALL_MODES - WITH_ENDPOINT_ROUTES

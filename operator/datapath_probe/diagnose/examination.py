@@ -103,7 +103,7 @@ class Examination:
             progress=progress,
             change=change,
             unsupported=unsupported,
-            wire_loss=wire_loss(context, progress) or exit_loss(context, progress),
+            wire_loss=wire_loss(context, progress) or exit_loss(context, progress, findings),
             hints=tuple(hints(context)),
             last_planned_hop=self._last_planned_hop(),
             lost_events=tuple(lost_events(context)),

@@ -61,6 +61,7 @@ _OF_KIND: Final[Mapping[FactKind, Delivery]] = {
     FactKind.SERVICE_BACKEND: _BPFTOOL,
     FactKind.REVERSE_NAT_ENTRY: _BPFTOOL,
     FactKind.CONNTRACK_ENTRY: _BPFTOOL,
+    FactKind.NAT_ENTRY: _BPFTOOL,
     FactKind.POLICY_PROGRAM: _BPFTOOL,
     FactKind.ENDPOINT_TAIL_CALL: _BPFTOOL,
     FactKind.OVERLAY_TAIL_CALL: _BPFTOOL,

@@ -35,6 +35,7 @@ class FactKind(StrEnum):
     SERVICE_BACKEND = "service-backend"
     REVERSE_NAT_ENTRY = "reverse-nat-entry"
     CONNTRACK_ENTRY = "conntrack-entry"
+    NAT_ENTRY = "nat-entry"
     POLICY_PROGRAM = "policy-program"
     ENDPOINT_TAIL_CALL = "endpoint-tail-call"
     OVERLAY_TAIL_CALL = "overlay-tail-call"
@@ -124,12 +125,15 @@ _POLICY: Final[Mapping[str, Check]] = {
     "protocol": _BYTE,
     "port": _PORT,
 }
-_CONNTRACK: Final[Mapping[str, Check]] = {
-    "entry": one_of("service", "out", "in", "related"),
+_TUPLE: Final[Mapping[str, Check]] = {
     "client": address,
     "client_port": _PORT,
     "server": address,
     "server_port": _PORT,
+}
+_CONNTRACK: Final[Mapping[str, Check]] = {
+    "entry": one_of("service", "out", "in", "related"),
+    **_TUPLE,
     "protocol": _BYTE,
 }
 _PACKET: Final[Mapping[str, Check]] = {
@@ -155,6 +159,7 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.SERVICE_BACKEND: _of(id=_LONG, family=_FAMILY),
     FactKind.REVERSE_NAT_ENTRY: _of(id=_PORT, family=_FAMILY),
     FactKind.CONNTRACK_ENTRY: Parameters(_CONNTRACK, {}),
+    FactKind.NAT_ENTRY: Parameters(_TUPLE, {}),
     FactKind.POLICY_PROGRAM: _of(endpoint=_endpoint),
     FactKind.ENDPOINT_TAIL_CALL: _of(endpoint=_endpoint, index=_LONG),
     FactKind.OVERLAY_TAIL_CALL: _of(index=_LONG),
@@ -182,9 +187,7 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.IPTABLES_RULES: _of({"backend": one_of("legacy", "nft"), **_VERSION, **_INSIDE}),
     FactKind.NFTABLES_RULES: _of(_INSIDE),
     FactKind.MASQUERADE_RULES: _of(family=_FAMILY),
-    FactKind.KERNEL_CONNTRACK_ENTRY: _of(
-        client=address, client_port=_PORT, server=address, server_port=_PORT
-    ),
+    FactKind.KERNEL_CONNTRACK_ENTRY: Parameters(_TUPLE, {}),
     FactKind.XFRM_POLICIES: _of(_INSIDE),
     FactKind.XFRM_DEFAULTS: _of(_INSIDE),
     FactKind.XFRM_STATES: _of(_INSIDE),

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Expected, Fault, broken, degraded, either
+from faults.fault import At, Expected, Fault, broken, degraded, either, latent
 from faults.inject import devices
 from faults.inject.commands import applied
 from faults.inject.in_place import Injected
+from faults.modes import PAST_QUEUES, THROUGH_QUEUES
 from faults.scene import Scene, Target
 
 SOURCE, DESTINATION = HopName.SOURCE_INTERFACE, HopName.DESTINATION_INTERFACE
@@ -71,6 +73,26 @@ def _moved(scene: Scene, pod: Pod) -> Iterator[None]:
         yield
 
 
+_MTU_OF_PODS = (
+    Fault(
+        "destination-pod-mtu-too-small",
+        lambda s: _small_inside(s, s.far),
+        broken(DESTINATION, TOO_SMALL, At.DESTINATION),
+        Target.FULL_REQUEST,
+    ),
+    Fault(
+        "source-pod-mtu-too-small",
+        lambda s: _small_inside(s, s.ship),
+        broken(SOURCE, TOO_SMALL),
+        Target.FULL_ANSWER,
+    ),
+    Fault(
+        "destination-pod-mtu-too-small-small-request",
+        lambda s: _small_inside(s, s.far),
+        degraded(DESTINATION, TOO_SMALL, At.DESTINATION),
+    ),
+)
+
 FAULTS = (
     Fault("source-link-down", lambda s: _down(s, s.ship), broken(SOURCE, DOWN)),
     Fault("source-link-down-service", lambda s: _down(s, s.ship), broken(SOURCE, DOWN), Target.SERVICE),
@@ -131,21 +153,6 @@ FAULTS = (
         broken(DESTINATION, TOO_SMALL, At.DESTINATION),
         Target.FULL_ANSWER,
     ),
-    Fault(
-        "destination-pod-mtu-too-small",
-        lambda s: _small_inside(s, s.far),
-        broken(DESTINATION, TOO_SMALL, At.DESTINATION),
-        Target.FULL_REQUEST,
-    ),
-    Fault(
-        "source-pod-mtu-too-small",
-        lambda s: _small_inside(s, s.ship),
-        broken(SOURCE, TOO_SMALL),
-        Target.FULL_ANSWER,
-    ),
-    Fault(
-        "destination-pod-mtu-too-small-small-request",
-        lambda s: _small_inside(s, s.far),
-        degraded(DESTINATION, TOO_SMALL, At.DESTINATION),
-    ),
+    *(replace(fault, modes=THROUGH_QUEUES) for fault in _MTU_OF_PODS),
+    *(latent(fault, PAST_QUEUES) for fault in _MTU_OF_PODS),
 )

@@ -1,13 +1,15 @@
 """Paths out of the cluster: masquerading, the way to the router, policies for CIDRs and names, and what is beyond."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 from datapath_probe.api.vocabulary import HopName
 from e2e.api import Object
 from faults.fault import Expected, Fault, broken, healthy
-from faults.inject import devices, netfilter, outside
+from faults.inject import devices, netfilter, outside, programs
 from faults.inject.in_place import Injected
 from faults.inject.policies import Direction, enforced, policy
+from faults.modes import MASQUERADED_BY_BPF, MASQUERADED_BY_NETFILTER
 from faults.scene import Scene, Target
 from lab.settings import OUTSIDE_IP
 
@@ -40,9 +42,7 @@ def _policy(scene: Scene, spec: Object) -> Injected:
     return enforced(scene.lab, scene.api, denying, scene.ship, Direction.EGRESS, WORLD)
 
 
-FAULTS = (
-    Fault("outside", lambda _: nullcontext(), healthy(), OUT),
-    Fault("outside-by-name", lambda _: nullcontext(), healthy(), NAME),
+_IN_NETFILTER = (
     Fault(
         "masquerade-skipped",
         lambda s: _nat(s, "-j", "ACCEPT"),
@@ -61,6 +61,29 @@ FAULTS = (
         broken(MASQUERADE, "WrongMasqueradeAddress"),
         OUT,
     ),
+    Fault(
+        "exit-filtered",
+        lambda s: _forward(s, "-d", OUTSIDE_IP, "-j", "DROP"),
+        broken(EXIT, "NetfilterDrops"),
+        OUT,
+    ),
+    Fault(
+        "exit-rejected",
+        lambda s: _forward(s, "-d", OUTSIDE_IP, "-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset"),
+        broken(EXIT, "NetfilterDrops"),
+        NAME,
+    ),
+    Fault(
+        "exit-replies-filtered",
+        lambda s: _forward(s, "-s", OUTSIDE_IP, "-j", "DROP"),
+        broken(EXIT, "NetfilterDrops"),
+        OUT,
+    ),
+)
+
+FAULTS = (
+    Fault("outside", lambda _: nullcontext(), healthy(), OUT),
+    Fault("outside-by-name", lambda _: nullcontext(), healthy(), NAME),
     Fault(
         "masquerade-by-another-rule",
         lambda s: _nat(s, "-j", "SNAT", "--to-source", s.node_ip(s.source)),
@@ -83,24 +106,6 @@ FAULTS = (
         "exit-through-a-dead-gateway",
         lambda s: devices.route(s.lab, s.source, f"{OUTSIDE_IP}/32", "via", "172.30.0.99"),
         broken(EXIT, "NeighborUnreachable"),
-        OUT,
-    ),
-    Fault(
-        "exit-filtered",
-        lambda s: _forward(s, "-d", OUTSIDE_IP, "-j", "DROP"),
-        broken(EXIT, "NetfilterDrops"),
-        OUT,
-    ),
-    Fault(
-        "exit-rejected",
-        lambda s: _forward(s, "-d", OUTSIDE_IP, "-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset"),
-        broken(EXIT, "NetfilterDrops"),
-        NAME,
-    ),
-    Fault(
-        "exit-replies-filtered",
-        lambda s: _forward(s, "-s", OUTSIDE_IP, "-j", "DROP"),
-        broken(EXIT, "NetfilterDrops"),
         OUT,
     ),
     Fault(
@@ -149,4 +154,20 @@ FAULTS = (
         broken(HopName.NAME_RESOLUTION, "DNSLookupFailed") + broken(HopName.NAME_RESOLUTION, "DNSTimeout"),
         NAME,
     ),
+    Fault(
+        "masquerade-program-detached",
+        lambda s: programs.detached_from_node(s.lab, s.api, s.source, "eth0", "cil_to_netdev"),
+        broken(MASQUERADE, "ProgramMissing"),
+        OUT,
+        modes=MASQUERADED_BY_BPF,
+    ),
+    Fault(
+        "masquerade-program-for-replies-detached",
+        lambda s: programs.detached_from_node(s.lab, s.api, s.source, "eth0", "cil_from_netdev"),
+        broken(MASQUERADE, "ProgramMissing"),
+        OUT,
+        modes=MASQUERADED_BY_BPF,
+    ),
+    *(replace(fault, modes=MASQUERADED_BY_NETFILTER) for fault in _IN_NETFILTER),
+    *(replace(fault, expected=healthy(), modes=MASQUERADED_BY_BPF) for fault in _IN_NETFILTER),
 )

@@ -1,11 +1,13 @@
 """Faults inside a pod's network namespace: routes, filters, address, MAC. Cilium does not check these after setup."""
 
+from dataclasses import replace
+
 from datapath_probe.api.vocabulary import HopName
 from e2e.galaxy import Pod
-from faults.fault import At, Fault, broken, degraded, either
+from faults.fault import At, Fault, broken, degraded, either, latent
 from faults.inject import devices, netfilter
 from faults.inject.in_place import Injected
-from faults.modes import NODE_PORTS, PER_PACKET_LB, WITH_ENDPOINT_ROUTES, Mode
+from faults.modes import NODE_PORTS, PAST_QUEUES, PER_PACKET_LB, THROUGH_QUEUES, WITH_ENDPOINT_ROUTES, Mode
 from faults.scene import OUTPOST, Scene, Target
 
 # The node's stack receives the packets that leave a pod.
@@ -35,6 +37,19 @@ def _redirected_to_near(scene: Scene) -> Injected:
     to = ("-p", "tcp", "-d", scene.far.ip, "-j", "DNAT", "--to-destination", scene.near.ip)
     return netfilter.rule_in_pod(scene.lab, scene.ship, "OUTPUT", *to, table="nat")
 
+
+_WRONG_MACS = (
+    Fault(
+        "source-wrong-mac-inside",
+        lambda s: devices.wrong_pod_mac(s.lab, s.ship),
+        broken(SOURCE, "MACMismatch"),
+    ),
+    Fault(
+        "destination-wrong-mac-inside",
+        lambda s: devices.wrong_pod_mac(s.lab, s.far),
+        broken(DESTINATION, "MACMismatch", At.DESTINATION),
+    ),
+)
 
 FAULTS = (
     Fault(
@@ -148,14 +163,6 @@ FAULTS = (
         broken(DESTINATION, "MACMismatch", At.DESTINATION),
         modes=NATIVE,
     ),
-    Fault(
-        "source-wrong-mac-inside",
-        lambda s: devices.wrong_pod_mac(s.lab, s.ship),
-        broken(SOURCE, "MACMismatch"),
-    ),
-    Fault(
-        "destination-wrong-mac-inside",
-        lambda s: devices.wrong_pod_mac(s.lab, s.far),
-        broken(DESTINATION, "MACMismatch", At.DESTINATION),
-    ),
+    *(replace(fault, modes=THROUGH_QUEUES) for fault in _WRONG_MACS),
+    *(latent(fault, PAST_QUEUES) for fault in _WRONG_MACS),
 )

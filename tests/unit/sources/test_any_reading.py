@@ -28,7 +28,7 @@ from datapath_probe.sources.curl.report import parse_report as parse_curl_report
 from datapath_probe.sources.flows import hubble, monitor
 from datapath_probe.sources.flows.flow import Flows
 from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss, tc_filters, uptime
-from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
+from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, natmap, policymap
 from datapath_probe.sources.netfilter import iptables
 from unit.sources.golden import everything, printed
 
@@ -39,6 +39,7 @@ MAPS: dict[str, tuple[Callable[[Reading], object], type]] = {
     "backend": (lbmap.parse_backend, lbmap.BackendRecord),
     "reverse NAT": (lbmap.parse_revnat, lbmap.RevNatRecord),
     "conntrack": (conntrack.parse, conntrack.CtEntry),
+    "NAT": (natmap.parse, natmap.NatEntry),
     "policy": (policymap.parse, policymap.PolicyEntry),
     "call": (bpftool.parse_call, int),
 }

@@ -10,7 +10,7 @@ from datapath_probe.evidence.fact import Fact
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.byte_order import L4Protocol
-from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap
+from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, natmap
 from datapath_probe.sources.maps.conntrack import CtEntry, CtFlag, TcpFlag
 from datapath_probe.sources.maps.ipcache import IpcacheFlag, IpcacheRecord
 from datapath_probe.sources.maps.lbmap import (
@@ -24,6 +24,7 @@ from datapath_probe.sources.maps.lbmap import (
 )
 from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
+from datapath_probe.sources.maps.natmap import NatEntry
 from unit.sources.golden import looked_up
 
 V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2")
@@ -242,6 +243,21 @@ def test_conntrack_values() -> None:
         last_tx_s=4483,
         last_rx_s=4484,
     )
+
+
+def test_nat_keys_and_values() -> None:
+    """As bpftool printed them on the lab, Cilium 1.18.5."""
+    fact = natmap.egress_entry("node3", ip_address("10.0.2.223"), 0xBD8C, ip_address("10.0.0.48"), 4240)
+    found = natmap.key(fact)
+    assert found.map == "cilium_snat_v4_external"
+    assert found.key.hex(" ") == "0a 00 00 30 0a 00 02 df 10 90 bd 8c 06 00"
+    value = f"1c 8f 00 00 00 00 00 00 01 {'00 ' * 23} 0a 00 02 df bd 8c 00 00"
+    assert natmap.parse(looked_up(value)) == NatEntry(ip_address("10.0.2.223"), 0xBD8C, 0x8F1C)
+    six = natmap.egress_entry("node3", ip_address("fd00::1"), 1, ip_address("fd00::2"), 2)
+    assert (natmap.key(six).map, len(natmap.key(six).key)) == ("cilium_snat_v6_external", 38)
+    source = ip_address("fd00::3")
+    value = struct.pack("<Q24x16s2s6x", 7, source.packed, b"\1\2").hex(" ")
+    assert natmap.parse(looked_up(value)) == NatEntry(source, 0x0102, 7)
 
 
 def test_flags_of_later_versions_are_kept() -> None:

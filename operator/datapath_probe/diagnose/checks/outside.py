@@ -17,17 +17,16 @@ from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
 from ...sources.iproute2.links import CILIUM_HOST
 from ...sources.netfilter import masquerade_rules
-from ...sources.netfilter.kernel_conntrack import KernelConnection
 from ..context import CheckContext
+from ..datapath.departure import Departure, by_bpf, by_netfilter
 from ..datapath.masquerading import Masquerading, masquerading
-from ..datapath.native_device_programs import fault_at_exit
+from ..datapath.native_device_programs import faults_at_exit
 from ..failure_model.effect import Defect
-from ..finding.faults import Fault, worst_of
+from ..finding.faults import Fault, if_expected, worst_of
 from ..finding.finding import Finding
 from ..finding.hop_check import Contradiction, HopCheck
 from ..netstack.fib import unforwarded
 from ..netstack.foreign_programs import foreign_programs_dropping
-from ..netstack.kernel_connection import kernel_connection
 from ..netstack.kernel_filters import filtered
 from ..netstack.netfilter import FORWARDED, LEAVING
 from ..netstack.next_hop import next_hop_unanswered
@@ -52,9 +51,7 @@ def check_masquerade(context: CheckContext, expected: ExpectedHop) -> Finding:
     if how is Masquerading.NONE:
         return hop.ok(f"{how.value}, as configured")
     if how is Masquerading.BY_BPF:
-        return worst_of(
-            hop, hop.ok(how.value), fault_at_exit(context, expected.node, _device(context, expected.node))
-        )
+        return _by_bpf(context, hop)
     return _by_iptables(context, hop)
 
 
@@ -85,21 +82,30 @@ def check_cluster_exit(context: CheckContext, expected: ExpectedHop) -> Finding:
 # ---- masquerade
 
 
+def _by_bpf(context: CheckContext, hop: HopCheck) -> Finding:
+    """The program of Cilium, and its entry of this connection."""
+    node, seen = hop.expected.node, by_bpf(context)
+    missing = faults_at_exit(context, node, _device(context, node))
+    if isinstance(seen, Departure):
+        wrong = _wrongly_translated(context, hop, seen)
+        return worst_of(hop, hop.ok(f"{context.source.ip} is translated to {seen.source}"), wrong, *missing)
+    not_read = if_expected(seen) if isinstance(seen, Unavailable) else None
+    return worst_of(hop, hop.ok(Masquerading.BY_BPF.value), *missing, not_read)
+
+
 def _by_iptables(context: CheckContext, hop: HopCheck) -> Finding:
     """The rule of Cilium, and what the kernel did to this connection."""
-    node = hop.expected.node
-    seen_fact, seen = kernel_connection(context)
+    node, seen = hop.expected.node, by_netfilter(context)
     of_rules = masquerade_rules.fact(node, context.address.version)
     rules = context.reader.read(of_rules, masquerade_rules.parse)
     if isinstance(rules, Unavailable):
         return hop.unknown(rules)
-    if isinstance(seen, KernelConnection):
-        hop.observed(f"left as {with_port(seen.source, seen.source_port)}", {"source": seen.source})
-        wrong = _wrongly_translated(context, hop, seen, seen_fact)
+    if isinstance(seen, Departure):
+        wrong = _wrongly_translated(context, hop, seen)
         if wrong:
             return hop.stale(wrong)
     missing = _rule_missing(context, hop, rules, of_rules)
-    if isinstance(seen, KernelConnection):  # another rule than Cilium's may have translated it
+    if isinstance(seen, Departure):  # another rule than Cilium's may have translated it
         return hop.ok(f"{context.source.ip} is translated to {seen.source}")
     if missing:
         return hop.fault(missing)
@@ -126,11 +132,10 @@ def _rule_missing(
     return Contradiction(Reason.NOT_MASQUERADED, message, (Defect.NOT_MASQUERADED,), (fact,))
 
 
-def _wrongly_translated(
-    context: CheckContext, hop: HopCheck, seen: KernelConnection, fact: Fact
-) -> Contradiction | None:
-    """The kernel's entry of this connection has an address to which no replies come back."""
-    node = hop.expected.node
+def _wrongly_translated(context: CheckContext, hop: HopCheck, seen: Departure) -> Contradiction | None:
+    """The packets left with an address to which no replies come back."""
+    node, fact = hop.expected.node, seen.shown_by
+    hop.observed(f"left as {with_port(seen.source, seen.source_port)}", {"source": seen.source})
     if seen.source in context.source.addresses:
         message = f"packets to {context.address} left {node} with the pod's address {seen.source}"
         return Contradiction(Reason.NOT_MASQUERADED, message, (Defect.NOT_MASQUERADED,), (fact,))

@@ -39,18 +39,32 @@ def faults_at_uplinks(context: CheckContext, sender: NodeFacts, receiver: NodeFa
             yield replace(fault, node=node.name) if isinstance(fault, Contradiction) else fault
 
 
-def fault_at_exit(context: CheckContext, node: str, device: str | None) -> Fault:
-    """A missing program at the device where packets leave the cluster, which would masquerade them."""
+def faults_at_exit(context: CheckContext, node: str, device: str | None) -> Iterator[Fault]:
+    """Missing programs at the device where packets leave the cluster, which would masquerade them."""
     if device is None:
-        return None
-    hook = Hook(node, device, Direction.EGRESS, TO_NETDEV)
+        return
+    yield _at_exit(
+        context,
+        Hook(node, device, Direction.EGRESS, TO_NETDEV),
+        "masquerades packets",
+        Defect.NOT_MASQUERADED,
+    )
+    yield _at_exit(
+        context,
+        Hook(node, device, Direction.INGRESS, FROM_NETDEV),
+        "translates replies back",
+        Defect.HOST_ANSWERS_LOST,
+    )
+
+
+def _at_exit(context: CheckContext, hook: Hook, task: str, without_it: Defect) -> Fault:
     chain = programs(context.reader, hook)
     if isinstance(chain, Unavailable):
         return chain
     if _has_own(chain, hook):
         return not_held(context, hook, chain)
-    message = f"{hook.program}, which masquerades packets, is not attached to {device} on {node}"
-    return Contradiction(Reason.PROGRAM_MISSING, message, (Defect.NOT_MASQUERADED,), (hook.attached,))
+    message = f"{hook.program}, which {task}, is not attached to {hook.device} on {hook.node}"
+    return Contradiction(Reason.PROGRAM_MISSING, message, (without_it,), (hook.attached,))
 
 
 def _fault(context: CheckContext, hook: Hook) -> Fault:

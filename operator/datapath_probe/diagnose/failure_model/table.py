@@ -149,6 +149,9 @@ _REPLIES_BETWEEN_NODES = {
 }
 _REJECTING = _lost(at(SENT), answers=_REJECTS, responder=_FILTER, shows_as=_SILENCE)
 
+# No entry shows whether a node replied: lost replies look like lost requests, a RST like one of the node.
+_ANSWERS_LOST = _lost(at(), at(SENT), shows_as=frozenset({Reason.CONNECTION_REFUSED, Reason.NO_RESPONSE}))
+
 _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.OVERLAY_ENCAPSULATION: {**_BETWEEN_NODES, Defect.BYPASSED: _lost(at(SENT))},
     HopName.NODE_ROUTING: {**_BETWEEN_NODES, Defect.FILTERED: _REJECTING},
@@ -162,14 +165,13 @@ _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.MASQUERADE: {
         Defect.NOT_MASQUERADED: _lost(at(SENT)),
         Defect.WRONGLY_MASQUERADED: _lost(at(SENT)),
+        Defect.HOST_ANSWERS_LOST: _ANSWERS_LOST,
         Defect.NOT_HELD: _NOT_HELD,
     },
     HopName.CLUSTER_EXIT: {
         **_BETWEEN_NODES,
         Defect.FILTERED: _REJECTING,
-        Defect.HOST_ANSWERS_LOST: _lost(
-            at(), at(SENT), shows_as=frozenset({Reason.CONNECTION_REFUSED, Reason.NO_RESPONSE})
-        ),
+        Defect.HOST_ANSWERS_LOST: _ANSWERS_LOST,
     },
     HopName.SOURCE_IDENTITY: {
         Defect.WRONG_IDENTITY: _passed(at(SENT), shows_as=_DENIAL, judged_elsewhere=_INGRESS),
@@ -241,10 +243,7 @@ _BACK: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     HopName.REPLY_ENCAPSULATION: {**_REPLIES_BETWEEN_NODES, Defect.BYPASSED: _lost(at(ANSWERED))},
     HopName.REPLY_ROUTING: {
         **_REPLIES_BETWEEN_NODES,
-        # No entry shows whether a node replied: lost replies look like lost requests, a RST like one of the node.
-        Defect.HOST_ANSWERS_LOST: _lost(
-            at(), at(SENT), shows_as=frozenset({Reason.CONNECTION_REFUSED, Reason.NO_RESPONSE})
-        ),
+        Defect.HOST_ANSWERS_LOST: _ANSWERS_LOST,
     },
     HopName.REPLY_DECAPSULATION: {
         **_REPLIES_BETWEEN_NODES,
