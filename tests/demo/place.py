@@ -11,19 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from e2e import api, operator_deploy
+from e2e.release import CHART, NAME, NAMESPACE
 from lab import preconditions
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
 KIND_CLUSTER = "datapath-probe"
-INSTALLED = (
-    "rollout",
-    "status",
-    "deployment/datapath-probe",
-    "-n",
-    operator_deploy.NAMESPACE,
-    "--timeout=120s",
-)
+IN_NAMESPACE = ("--namespace", NAMESPACE, "--create-namespace")
 
 
 class NoClusterError(Exception):
@@ -67,7 +61,7 @@ def on_lab() -> Place:
 def on_kind() -> Place:
     """kind in Docker, with the same Cilium settings. Not exercised by this project's CI. Raises NoClusterError."""
     if missing := [
-        program for program in ("docker", "kind", "cilium", "kubectl") if not shutil.which(program)
+        program for program in ("docker", "kind", "cilium", "kubectl", "helm") if not shutil.which(program)
     ]:
         raise NoClusterError(
             f"The demo on kind needs {', '.join(missing)}, which this machine does not have."
@@ -81,8 +75,7 @@ def on_kind() -> Place:
     _run("kubectl", "config", "use-context", f"kind-{KIND_CLUSTER}")
     _run("docker", "build", "--tag", operator_deploy.IMAGE, ".")
     _run("kind", "load", "docker-image", "--name", KIND_CLUSTER, operator_deploy.IMAGE)
-    place.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(operator_deploy.OVERLAY))
-    place.kubectl(*INSTALLED)
+    _run("helm", "upgrade", "--install", NAME, str(CHART), *IN_NAMESPACE, "--set", "image.tag=lab", "--wait")
     return place
 
 

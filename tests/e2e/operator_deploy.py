@@ -1,28 +1,32 @@
-"""The operator in the lab: its image is built from this checkout and installed with the published manifests.
+"""The operator in the lab: its image is built from this checkout and installed with the Helm chart.
 
 In: a lab. Out: the running operator. Called by the fixture `operator`, by `make demo` and the bench. Skips steps that
 are already done.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-
-import yaml
+from typing import Any
 
 from datapath_probe.diagnose.run.windows import DEFAULT, Windows
 from e2e.api import Api, Object, is_ready
 from e2e.metrics import Metrics
+from e2e.release import CHART, Release
+from e2e.release import NAMESPACE as NAMESPACE
 from e2e.waiting import until
 from lab import operatorimage
+from lab.buildcache import digest
 from lab.cluster import Lab
+from lab.paths import CHECKOUT
 from lab.shell import step
 
-NAMESPACE = "datapath-probe"
+RESTRICTED = CHECKOUT / "manifests/base/namespace.yaml"
+"""The namespace, with the Pod Security Standard that the operator meets."""
 IMAGE = "datapath-probe:lab"
-OVERLAY = Path(__file__).parent / "manifests/operator"
+TAKE_OVER = ("--take-ownership", "--force-conflicts")
+"""The CRD may be there without a release, and tests change the Deployment."""
 BUILT = "lab/image"
-"""Annotation of the operator's pods: which build they run, with which windows if not with the default ones."""
+"""Annotation of the operator's pods: their image, the chart, and the windows if they are not the default ones."""
 
 _DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/datapath-probe"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app.kubernetes.io/name=datapath-probe"
@@ -68,23 +72,25 @@ class Operator:
 def deploy(lab: Lab, api: Api, windows: Windows = DEFAULT) -> Operator:
     """Deploy the operator of this checkout and wait until it is ready. `windows`: its transition windows."""
     archive = operatorimage.build(IMAGE)
-    built = f"{archive.parent.name} {_changed(windows)}".rstrip()
+    built = f"{archive.parent.name} {digest(CHART)} {_changed(windows)}".rstrip()
     operator = Operator(lab, api)
     if _running(api) != built:
         with step(f"installing the operator ({built})"):
             lab.load_image(archive)
-            objects = list(yaml.safe_load_all(lab.kubectl("kustomize", str(OVERLAY))))
-            [deployment] = [one for one in objects if one["kind"] == "Deployment"]
-            template = deployment["spec"]["template"]
-            template["metadata"]["annotations"] = {BUILT: built}
-            if windows != DEFAULT:
-                [container] = template["spec"]["containers"]
-                container["env"].append({"name": "TRANSITION_WINDOWS", "value": _changed(windows)})
-            manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-            lab.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=manifest)
-            lab.kubectl("rollout", "status", "-n", NAMESPACE, "deployment/datapath-probe", "--timeout=180s")
+            lab.kubectl("apply", "--server-side", "-f", str(RESTRICTED))
+            Release(lab).run("upgrade", "--install", CHART, *TAKE_OVER, values=values(built, windows))
     operator.wait_ready()
     return operator
+
+
+def values(built: str, windows: Windows) -> Mapping[str, Any]:
+    """Values of the chart: the image of this checkout, and the windows if they are not the default ones."""
+    changed = _changed(windows)
+    return {
+        "image": {"tag": IMAGE.partition(":")[2]},
+        "podAnnotations": {BUILT: built},
+        "extraEnv": [{"name": "TRANSITION_WINDOWS", "value": changed}] if changed else [],
+    }
 
 
 def _changed(windows: Windows) -> str:

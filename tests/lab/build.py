@@ -23,5 +23,6 @@ def build(settings: Settings) -> Artifacts:
     """Build what is not in the cache."""
     kubernetes = gobuild.KUBERNETES.build()
     gobuild.HELM.build()
+    gobuild.HELM_4.build()
     archives = images.all_images(settings.cilium)
     return Artifacts(kubernetes, images.pause_program(), imagestore.prepared(archives))

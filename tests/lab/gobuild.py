@@ -1,4 +1,4 @@
-"""Kubernetes, Cilium, CoreDNS and helm, built from the Go modules that `modules/*/go.sum` pins."""
+"""Kubernetes, Cilium, CoreDNS, helm 3 and helm 4, built from the Go modules that `modules/*/go.sum` pins."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,7 @@ KUBERNETES = GoModule(
 )
 COREDNS = GoModule("coredns", {"github.com/coredns/coredns": "coredns"}, {})
 HELM = GoModule("helm", {"helm.sh/helm/v3/cmd/helm": "helm"}, {})
+HELM_4 = GoModule("helm-4", {"helm.sh/helm/v4/cmd/helm": "helm"}, {})
 
 
 def cilium(version: str) -> GoModule:

@@ -105,7 +105,8 @@ def test_a_cilium_version_is_pinned_by_its_module(version: str, folder: str) -> 
 
 def test_every_program_is_a_tool_of_its_module() -> None:
     """`go mod tidy` keeps the dependencies of tools only."""
-    modules = [gobuild.KUBERNETES, gobuild.COREDNS, gobuild.HELM, *map(gobuild.cilium, CILIUM_MODULES)]
+    programs = [gobuild.KUBERNETES, gobuild.COREDNS, gobuild.HELM, gobuild.HELM_4]
+    modules = [*programs, *map(gobuild.cilium, CILIUM_MODULES)]
     for module in modules:
         tools = (module.source / "go.mod").read_text().partition("\ntool")[2].replace("(", "").split()
         assert set(module.programs) <= set(tools)
