@@ -36,7 +36,9 @@ class Reason(StrEnum):
     UNSUPPORTED_DESTINATION = "UnsupportedDestination"
     HOST_NETWORK_FORBIDDEN = "HostNetworkForbidden"
     ADDRESS_FORBIDDEN = "AddressForbidden"
+    NAME_FORBIDDEN = "NameForbidden"
     METHOD_FORBIDDEN = "MethodForbidden"
+    BODY_TOO_LONG = "BodyTooLong"
     CONTAINER_USER_FORBIDDEN = "ContainerUserForbidden"
     TOO_MANY_ENDPOINTS = "TooManyEndpoints"
     INVALID_SPEC = "InvalidSpec"
@@ -128,6 +130,7 @@ class Reason(StrEnum):
 
     # policy
     POLICY_DENIED = "PolicyDenied"
+    FQDN_NOT_LEARNED = "FQDNNotLearned"
     POLICY_MAP_MISMATCH = "PolicyMapMismatch"
     POLICY_NOT_ENFORCED = "PolicyNotEnforced"
     DENIAL_NOT_OBSERVED = "DenialNotObserved"

@@ -85,6 +85,17 @@ def main() -> None:
     help="Run only this many probes of a namespace, the oldest. Default: all.",
 )
 @_setting(
+    "--max-requests-per-minute",
+    type=click.IntRange(1, 100_000),
+    help="Send only this many requests from the pods of a namespace in any minute; more of them wait. Default: any "
+    "number.",
+)
+@_setting(
+    "--max-body-bytes",
+    type=click.IntRange(0),
+    help="Send no longer body in a request. Default: what a spec may have, 4096.",
+)
+@_setting(
     "--metrics-host",
     help="Listen address for metrics and health. Default: all addresses.",
 )
@@ -111,6 +122,11 @@ def main() -> None:
     help="Send no requests to pods in the host network, nodes, and addresses outside the cluster.",
 )
 @_setting(
+    "--forbid-names",
+    is_flag=True,
+    help="Send no requests to names outside the cluster, which may resolve to any address.",
+)
+@_setting(
     "--allow-addresses",
     multiple=True,
     type=NETWORK,
@@ -122,7 +138,7 @@ def main() -> None:
     multiple=True,
     type=NETWORK,
     metavar="CIDR",
-    help="Deny destination.address in this range. Repeatable.",
+    help="Deny destinations in this range, except pods with their own network. Repeatable.",
 )
 @_setting(
     "--forbid-unsafe-methods",
@@ -150,11 +166,14 @@ def run(
     max_requests_in_flight: int,
     max_pairs: int,
     max_probes_per_namespace: int | None,
+    max_requests_per_minute: int | None,
+    max_body_bytes: int | None,
     metrics_host: str | None,
     metrics_port: int,
     health_port: int,
     save_evidence: Path | None,
     forbid_host_network: bool,
+    forbid_names: bool,
     allow_addresses: tuple[IPv4Network | IPv6Network, ...],
     deny_addresses: tuple[IPv4Network | IPv6Network, ...],
     forbid_unsafe_methods: bool,
@@ -178,14 +197,17 @@ def run(
         max_requests_in_flight=max_requests_in_flight,
         max_pairs=max_pairs,
         max_probes_per_namespace=max_probes_per_namespace,
+        max_requests_per_minute=max_requests_per_minute,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
         health_port=health_port,
         save_evidence=save_evidence,
         restrictions=Restrictions(
             host_network=forbid_host_network,
+            names=forbid_names,
             unsafe_methods=forbid_unsafe_methods,
             other_users=forbid_other_users,
+            body_bytes=max_body_bytes,
             addresses=AddressRestrictions(allow_addresses, deny_addresses),
         ),
         windows=parsed(windows),

@@ -55,9 +55,9 @@ class StartError(Exception):
 @dataclass(frozen=True, slots=True)
 class Options:
     """Settings of the operator. `namespaces`: those whose probes run; empty means all. `max_pairs`: of one run.
-    `max_probes_per_namespace`: None means any number. `metrics_host`: of both ports, None means all addresses.
-    `save_evidence`: a directory. `restrictions`: what probes may not request. `windows`: differs from the default in
-    tests only.
+    `max_probes_per_namespace`, `max_requests_per_minute` (of a namespace): None means any number. `metrics_host`: of
+    both ports, None means all addresses. `save_evidence`: a directory. `restrictions`: what probes may not request.
+    `windows`: differs from the default in tests only.
     """
 
     kubeconfig: str | None = None
@@ -68,6 +68,7 @@ class Options:
     max_requests_in_flight: int = MAX_REQUESTS_IN_FLIGHT
     max_pairs: int = MAX_PAIRS
     max_probes_per_namespace: int | None = None
+    max_requests_per_minute: int | None = None
     metrics_host: str | None = None
     metrics_port: int = 8080
     health_port: int = 8081
@@ -89,7 +90,12 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
         log.info("starting", version=__version__, server=configuration.host)
         async with connect(configuration) as client:
             await _wait_for_api_server(Probes(client))
-            limits = Limits(options.max_concurrent_runs, options.max_requests_in_flight, options.max_pairs)
+            limits = Limits(
+                options.max_concurrent_runs,
+                options.max_requests_in_flight,
+                options.max_pairs,
+                options.max_requests_per_minute,
+            )
             async with open_cluster(
                 client, options.cilium_namespace, options.windows, options.restrictions, limits
             ) as cluster:

@@ -17,6 +17,7 @@ class EvidenceError(StrEnum):
     EXEC_FAILED = "ExecFailed"
     POD_NOT_FOUND = "PodNotFound"
     CONTAINER_NOT_FOUND = "ContainerNotFound"
+    ADDRESS_FORBIDDEN = "AddressForbidden"
     CA_NOT_FOUND = "CANotFound"
     CA_FORBIDDEN = "CAForbidden"
     CA_INVALID = "CAInvalid"

@@ -5,11 +5,15 @@ evidence), `Unavailable` (no evidence: an error, a timeout, or unparsable output
 """
 
 from dataclasses import dataclass, field
+from typing import Final
+
+LEFT_OUT: Final = b"\n[...]\n"
+"""Stands in long output on standard error for its middle, which is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The output of a tool. `at`: when it started, seconds since the epoch (UTC). `truncated`: the output reached its
+    """The output of a tool. `at`: when it started, seconds since the epoch (UTC). `truncated`: stdout reached its
     limit. `source`: how it was collected, for display. `records`: what parsers made of it, by parser. They live as long
     as the answer, which paths and runs share; another process makes its own.
     """

@@ -14,7 +14,7 @@ from .objects import Node, Service, ServicePort, SliceEndpoint
 
 # Slices that mirror other clusters of a mesh, and the endpoint that stands for Cilium's own ingress.
 _MIRRORED_BY = "endpointslice-mesh-controller.cilium.io"
-_INGRESS = (IPv4Address("192.192.192.192"), 9999)
+_INGRESS_PORT, _INGRESS_IP = 9999, IPv4Address("192.192.192.192")
 
 
 def eligible_backends(
@@ -48,14 +48,18 @@ def _of_node(
     service: Service, port: ServicePort, endpoints: Iterable[SliceEndpoint], node: str
 ) -> list[SliceEndpoint]:
     """The endpoints of this port and IP version that the node may send packets to."""
-    known = (e for e in endpoints if e.managed_by != _MIRRORED_BY and (e.ip, e.port) != _INGRESS)
-    candidates = [e for e in known if e.port_name == port.name and e.protocol == port.protocol]
+    known = (e for e in endpoints if e.port_name == port.name and e.protocol == port.protocol)
+    candidates = [e for e in known if not (e.managed_by == _MIRRORED_BY or _is_ingress(e))]
     if service.cluster_ip:
         family = family_of(service.cluster_ip)
         candidates = [e for e in candidates if family_of(e.ip) is family]
     if service.internal_traffic_policy == "Local":
         candidates = [e for e in candidates if e.node in (None, node)]
     return candidates
+
+
+def _is_ingress(endpoint: SliceEndpoint) -> bool:
+    return endpoint.port == _INGRESS_PORT and endpoint.ip == _INGRESS_IP
 
 
 def _distinct(endpoints: list[SliceEndpoint]) -> tuple[SliceEndpoint, ...]:

@@ -10,7 +10,7 @@ from ..api.vocabulary import FrontendType
 from ..sources.agent.agent_config import from_config_map
 from .backends import eligible_backends, unready_backends, zone_that_counts
 from .exposure import why_not_served
-from .facts import pod_facts, pod_or_host, state_text
+from .facts import Facts, pod_or_host, state_text
 from .listed_address import backend_of, owner_of
 from .objects import MAX_ENDPOINTS, Inventory, Pod, Service, ServicePort
 from .pairs.ends import address_name
@@ -118,7 +118,7 @@ def _pod(end: PodEnd, inventory: Inventory, family: IpFamily) -> Destination | C
             destination=display,
         )
     ip = next((ip for ip in pod.ips if family_of(ip) is family), pod.ip)
-    backend = Backend(ip, end.port, pod_or_host(pod_facts(inventory, pod, ip)))
+    backend = Backend(ip, end.port, pod_or_host(Facts(inventory).pod(pod, ip)))
     return Destination(PodTarget(display, backend), str(ip), end.port)
 
 
@@ -257,9 +257,9 @@ def _backends(
     service: Service, port: ServicePort, inventory: Inventory, source: NodeFacts
 ) -> tuple[Backend, ...]:
     endpoints = inventory.slice_endpoints(service.namespace, service.name, port)
-    zone = zone_that_counts(source.node, inventory.cilium_config())
+    zone, facts = zone_that_counts(source.node, inventory.cilium_config()), Facts(inventory)
     return tuple(
-        backend_of(endpoint, service.namespace, inventory)
+        backend_of(endpoint, service.namespace, facts)
         for endpoint in eligible_backends(service, port, endpoints, source.name, zone)
     )
 
@@ -268,7 +268,8 @@ def _unready(
     service: Service, port: ServicePort, inventory: Inventory, source: NodeFacts
 ) -> tuple[Backend, ...]:
     endpoints = inventory.slice_endpoints(service.namespace, service.name, port)
+    facts = Facts(inventory)
     return tuple(
-        backend_of(endpoint, service.namespace, inventory)
+        backend_of(endpoint, service.namespace, facts)
         for endpoint in unready_backends(service, port, endpoints, source.name)
     )

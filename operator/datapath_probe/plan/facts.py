@@ -7,16 +7,28 @@ from .objects import Inventory, Pod
 from .plan import HostFacts, NodeFacts, PodFacts
 
 
-def node_facts(inventory: Inventory, name: str) -> NodeFacts:
-    """The record of a node."""
-    return NodeFacts(name, inventory.node(name), inventory.cilium_node(name), inventory.agent(name))
+class Facts:
+    """The records of one plan. A Service may have thousands of pods, but they share nodes: each is looked up once."""
 
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._nodes: dict[str, NodeFacts] = {}
 
-def pod_facts(inventory: Inventory, pod: Pod, ip: IpAddress | None = None) -> PodFacts:
-    """The record of a pod. `ip`: the address to list first, because it is the requested one."""
-    if ip and (ip in pod.ips or not pod.ips):  # the status of a pod may lag behind its endpoints
-        pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
-    return PodFacts(pod, inventory.cilium_endpoint(pod.namespace, pod.name), node_facts(inventory, pod.node))
+    def node(self, name: str) -> NodeFacts:
+        """The record of a node."""
+        known = self._nodes.get(name)
+        if known is None:
+            of = self.inventory
+            known = self._nodes[name] = NodeFacts(name, of.node(name), of.cilium_node(name), of.agent(name))
+        return known
+
+    def pod(self, pod: Pod, ip: IpAddress | None = None) -> PodFacts:
+        """The record of a pod. `ip`: the address to list first, because it is the requested one."""
+        # the status of a pod may lag behind its endpoints
+        if ip and pod.ips[:1] != (ip,) and (ip in pod.ips or not pod.ips):
+            pod = replace(pod, ips=tuple(dict.fromkeys((ip, *pod.ips))))
+        endpoint = self.inventory.cilium_endpoint(pod.namespace, pod.name)
+        return PodFacts(pod, endpoint, self.node(pod.node))
 
 
 def pod_or_host(facts: PodFacts) -> PodFacts | HostFacts:

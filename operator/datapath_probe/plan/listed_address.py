@@ -1,6 +1,6 @@
 """An address that an EndpointSlice lists: the pod or node that has it, or why it can't be a ready endpoint.
 
-In: an endpoint and the inventory. Out: a `Backend`. Called by `destination`. Addresses outside the cluster are
+In: an endpoint and the facts of a plan. Out: a `Backend`. Called by `destination`. Addresses outside the cluster are
 legitimate, as in Services without a selector. In a range of pod addresses, an address has a pod.
 """
 
@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from ..addresses import IpAddress, is_within, with_port
 from ..sources.agent.agent_config import from_config_map
-from .facts import node_facts, pod_facts, pod_or_host
+from .facts import Facts, pod_or_host
 from .objects import Inventory, Pod, SliceEndpoint
 from .plan import Backend, HostFacts, PodFacts
 
@@ -21,18 +21,19 @@ _POOL_KEY = {4: "cluster-pool-ipv4-cidr", 6: "cluster-pool-ipv6-cidr"}
 _DEFAULT_POOL = "10.0.0.0/8"
 
 
-def backend_of(endpoint: SliceEndpoint, namespace: str, inventory: Inventory) -> Backend:
+def backend_of(endpoint: SliceEndpoint, namespace: str, facts: Facts) -> Backend:
     """The endpoint as a backend. `namespace`: that of its EndpointSlice."""
+    inventory = facts.inventory
     named = inventory.pod(namespace, endpoint.pod) if endpoint.pod else None
     if named and (endpoint.ip in named.ips or not named.ips):  # a pod's status may lag behind its endpoints
-        return Backend(endpoint.ip, endpoint.port, _owner(inventory, named, endpoint.ip))
+        return Backend(endpoint.ip, endpoint.port, _owner(facts, named, endpoint.ip))
     pod, node = inventory.pod_with(endpoint.ip), inventory.node_with(endpoint.ip)
     wrong = _contradiction(endpoint, namespace, named, pod, inventory) if node is None else ""
     if pod is None and not wrong:
         pod = named
-    target = _owner(inventory, pod, endpoint.ip) if pod else None
+    target = _owner(facts, pod, endpoint.ip) if pod else None
     if target is None and node:
-        target = HostFacts(node_facts(inventory, node.name), pod_facts=None)
+        target = HostFacts(facts.node(node.name), pod_facts=None)
     return Backend(endpoint.ip, endpoint.port, target, wrong)
 
 
@@ -53,8 +54,8 @@ def cluster_range(ip: IpAddress) -> str:
     return str(ip_network((ip, _CLUSTER_RANGE_LENGTH[ip.version]), strict=False))
 
 
-def _owner(inventory: Inventory, pod: Pod, ip: IpAddress) -> PodFacts | HostFacts:
-    return pod_or_host(pod_facts(inventory, pod, ip))
+def _owner(facts: Facts, pod: Pod, ip: IpAddress) -> PodFacts | HostFacts:
+    return pod_or_host(facts.pod(pod, ip))
 
 
 def _contradiction(

@@ -1,7 +1,8 @@
-"""Which addresses outside the pods' network a probe may request. Called by `restrictions`.
+"""Which addresses outside the pods' network a probe may request. Called by `restrictions` and `runs.request`.
 
 By default, neither the addresses that mean the source itself, its node or its link (where clouds serve credentials),
 nor those of nodes and API servers: a probe would give its author more than a pod of the namespace is meant to reach.
+Nodes and API servers are legitimate endpoints of Services.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ _API_SERVER = "default", "kubernetes"
 _METADATA_SERVERS: Final = frozenset(
     map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"))
 )
+_LINK_LOCAL_METADATA: Final = ip_address("169.254.169.254")
+# Google Cloud, AWS
+_METADATA_NAMES: Final = frozenset(("metadata.google.internal", "instance-data.ec2.internal"))
+# curl resolves names of this domain itself
+_LOCALHOST, _LOOPBACK = ".localhost", tuple(map(ip_address, ("127.0.0.1", "::1")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,18 @@ class AddressRestrictions:
     def why_forbidden(self, ip: IpAddress, inventory: Inventory) -> str:
         """Why a probe may not request this address, as a sentence; "" if it may."""
         ip = _without_mapping(ip)
+        return self._why_denied(ip) or self._unless_allowed(ip, _kind(ip) or _owner(ip, inventory))
+
+    def why_no_endpoint(self, ip: IpAddress) -> str:
+        """Why a probe may not request a Service with this endpoint, or a pod of the host network with this address."""
+        ip = _without_mapping(ip)
+        return self._why_denied(ip) or self._unless_allowed(ip, _kind(ip))
+
+    def _why_denied(self, ip: IpAddress) -> str:
         denied = next((network for network in self.denied if ip in network), None)
-        if denied:
-            return f"{ip} is in {denied}, which the operator denies (--deny-addresses)"
-        kind = _kind(ip, inventory)
+        return f"{ip} is in {denied}, which the operator denies (--deny-addresses)" if denied else ""
+
+    def _unless_allowed(self, ip: IpAddress, kind: str) -> str:
         if not kind or any(ip in network for network in self.allowed):
             return ""
         return (
@@ -43,8 +57,18 @@ class AddressRestrictions:
         )
 
 
-def _kind(ip: IpAddress, inventory: Inventory) -> str:
-    """What the address stands for, if it is forbidden by default."""
+def known_addresses(host: str, inventory: Inventory) -> tuple[IpAddress, ...]:
+    """The addresses of a name that are known without resolving it: of the source itself, of metadata, of nodes."""
+    if host.endswith(_LOCALHOST):
+        return _LOOPBACK
+    if host in _METADATA_NAMES:
+        return (_LINK_LOCAL_METADATA,)
+    node = inventory.node(host)
+    return node.internal_ips if node else ()
+
+
+def _kind(ip: IpAddress) -> str:
+    """What the address means wherever it is requested, if that is forbidden by default."""
     kinds = {
         "a loopback address": ip.is_loopback,
         "a link-local address": ip.is_link_local,
@@ -52,9 +76,11 @@ def _kind(ip: IpAddress, inventory: Inventory) -> str:
         "an address where a cloud serves metadata of its machines": ip in _METADATA_SERVERS,
         "no address of a host": ip.is_unspecified or ip.is_reserved,
     }
-    kind = next((kind for kind, holds in kinds.items() if holds), "")
-    if kind:
-        return kind
+    return next((kind for kind, holds in kinds.items() if holds), "")
+
+
+def _owner(ip: IpAddress, inventory: Inventory) -> str:
+    """What has the address in this cluster, if that is forbidden by default."""
     node = inventory.node_with(ip)
     if node:
         return f"an address of node {node.name}"

@@ -93,7 +93,7 @@ def _nameserver(plan: Plan, inventory: Inventory) -> Nameserver | None:
 
 def _implausible(source: PodFacts, target: Target) -> str | None:
     """Describe a CiliumEndpoint whose id or identity is out of range, so that no map can be searched for it."""
-    for pod in (source, *(backend.pod_facts for backend in target.backends if backend.pod_facts)):
+    for pod in (source, *filter(None, (backend.pod_facts for backend in target.backends))):
         endpoint = pod.endpoint
         if endpoint and not (0 <= endpoint.endpoint_id < 1 << 16 and 0 <= endpoint.identity < 1 << 32):
             name = f"{endpoint.namespace}/{endpoint.name}"

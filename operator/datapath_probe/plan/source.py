@@ -2,7 +2,7 @@
 
 from ..api.probe import Probe
 from ..api.reasons import Reason
-from .facts import pod_facts, state_text
+from .facts import Facts, state_text
 from .objects import Container, Inventory, Pod
 from .plan import CannotRun, PodFacts
 
@@ -32,7 +32,7 @@ def resolve_source(probe: Probe, source: str, inventory: Inventory) -> tuple[Pod
             f"container {container.name} of pod {name} is not running",
             source=name,
         )
-    return pod_facts(inventory, pod), container.name
+    return Facts(inventory).pod(pod), container.name
 
 
 def _container(pod: Pod, wanted: str | None) -> Container | None:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ..collect.collector import ROUND_TRIPS_TO_A_NODE
 from ..collect.fair_slots import FairSlots, FairSlotsByKey
 from ..plan.plan import Plan
+from .request_rate import RequestRate
 
 MAX_CONCURRENT_RUNS = 16
 MAX_REQUESTS_IN_FLIGHT = 500
@@ -24,16 +25,20 @@ CAPTURE_TURN_S = 60.0
 
 
 class Limits:
-    """`work`: held by runs while they ask and diagnose. Waiting holds none. `max_pairs`: of one run."""
+    """`work`: held by runs while they ask and diagnose. Waiting holds none. `rate`: of the requests of a namespace.
+    `max_pairs`: of one run.
+    """
 
     def __init__(
         self,
         max_concurrent_runs: int = MAX_CONCURRENT_RUNS,
         max_requests_in_flight: int = MAX_REQUESTS_IN_FLIGHT,
         max_pairs: int = MAX_PAIRS,
+        max_requests_per_minute: int | None = None,
     ) -> None:
         self.max_pairs = max_pairs
         self.work = FairSlots(max_concurrent_runs)
+        self.rate = RequestRate(max_requests_per_minute)
         self.round_trips = FairSlotsByKey(ROUND_TRIPS_TO_A_NODE)
         self._requests = FairSlots(max_requests_in_flight)
         self._requests_of_nodes = FairSlotsByKey(REQUESTS_OF_A_NODE)

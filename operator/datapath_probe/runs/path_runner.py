@@ -26,7 +26,7 @@ from .backend_rotation import BackendRotation
 from .bounded_diagnosis import BoundedDiagnosis
 from .cluster_access import ClusterAccess
 from .path_capture import agent_containers, busy, capture_facts
-from .request import send
+from .request import permitted, send
 
 # How long Cilium may take to apply a change of an object to the maps, before a contradiction counts.
 SETTLE_S = 1.0
@@ -127,6 +127,7 @@ class PathRunner:
                 async with self._slot.released():
                     await asyncio.wait((sending,))
             reading = await sending
+            reading = permitted(reading, plan, self._access.restrictions.addresses, self._access.inventory)
         finally:
             await end(sending)
         return replace(run, request=replace(run.request, reading=reading), hanging=False)

@@ -8,7 +8,7 @@ port. A timeout or an error affects only its own path.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -22,6 +22,7 @@ from ..diagnose.finding.diagnosis import Diagnosis
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.run import PathRun
 from ..plan.plan import CannotRun, Plan
+from ..plan.resolve import resolve_again
 from .asked_before import AskedBefore
 from .backend_rotation import BackendRotation
 from .cluster_access import ClusterAccess
@@ -48,10 +49,13 @@ class SharedByRuns:
 
 @dataclass(frozen=True, slots=True)
 class EndedPath:
-    """The end of a path. `run`: None if no request was sent or the path did not end."""
+    """The end of a path. `run`: None if no request was sent or the path did not end. `delayed`: its request waited,
+    because its namespace has sent as many as it may.
+    """
 
     outcome: Diagnosis | CannotRun
     run: PathRun | None = None
+    delayed: bool = False
 
     @property
     def bundle(self) -> Bundle | None:
@@ -85,19 +89,30 @@ class ProbeRun:
         try:
             async with asyncio.TaskGroup() as group:
                 paths = [
-                    group.create_task(self._bounded(plan, shared, capture and position == 0))
+                    group.create_task(self._in_turn(plan, shared, capture and position == 0))
                     for position, plan in enumerate(plans)
                 ]
         finally:
             await shared.collector.close()
         return tuple(path.result() for path in paths)
 
+    async def _in_turn(self, plan: Plan, shared: SharedByPaths, capture: bool) -> EndedPath:
+        """Run the path once its namespace may send a request. The cluster may have changed until then."""
+        async with self._slots:
+            access = self._access
+            if not await access.limits.rate.turn(self._probe.meta.namespace):
+                return await self._bounded(plan, shared, capture)
+            current = resolve_again(plan, self._probe, access.inventory, access.restrictions)
+            if isinstance(current, CannotRun):
+                return EndedPath(current, delayed=True)
+            return replace(await self._bounded(current, shared, capture), delayed=True)
+
     async def _bounded(self, plan: Plan, shared: SharedByPaths, capture: bool) -> EndedPath:
         """Run the path once there is room for it, for a limited time."""
         source, destination, _ = plan.pair
         bind_contextvars(node=plan.source.pod.node)
         bound_s = plan.request.timeout_s + PATH_MARGIN_S
-        async with self._slots, self._access.limits.request(plan), self._capturing(plan, capture) as nodes:
+        async with self._access.limits.request(plan), self._capturing(plan, capture) as nodes:
             port = self._shared_by_runs.ports.take(plan.source.pod.uid)
             runner = PathRunner(self._access, shared, self._probe, plan, port)
             try:

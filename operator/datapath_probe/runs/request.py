@@ -1,11 +1,18 @@
-"""Sends the request of a path, with curl in the source's container. Called by `path_runner`."""
+"""Sends the request of a path, with curl in the source's container. Called by `path_runner`.
+
+A name outside the cluster is resolved in that container, as part of what is judged. So only curl's report shows which
+addresses it led to; if one is forbidden, the report is discarded.
+"""
 
 from ..addresses import family_of
 from ..collect.interfaces import CaCertificates, ContainerRef, SourceContainers
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Reading, Unavailable
+from ..plan.objects import Inventory
+from ..plan.outside import AddressRestrictions
 from ..plan.plan import AddressTarget, Plan
 from ..sources.curl import request as curl
+from ..sources.curl.report import parse_report
 
 # Time for the exec itself, beyond curl's own timeout.
 EXEC_MARGIN_S = 5.0
@@ -33,7 +40,7 @@ async def send(
         timeout_s=plan.request.timeout_s,
         local_port=local_port,
         keep_body=plan.expect.body_contains is not None,
-        show_addresses=isinstance(plan.target, AddressTarget) and plan.by_name,
+        show_addresses=_leads_anywhere(plan),
         tls=curl.Tls(trusted, tls.server_name, tls.verify),
         family=plan.family if len(set(map(family_of, plan.source.pod.ips))) > 1 else None,
     )
@@ -46,6 +53,26 @@ async def send(
         timeout_s=plan.request.timeout_s + EXEC_MARGIN_S,
         stdout_limit=BODY_LIMIT_BYTES,
     )
+
+
+def permitted(
+    reading: Reading, plan: Plan, restrictions: AddressRestrictions, inventory: Inventory
+) -> Reading:
+    """What curl printed, unless the name led to an address that a probe may not request."""
+    if not _leads_anywhere(plan):
+        return reading
+    report = parse_report(reading, plan.request.timeout_s, plan.request.protocol)
+    if isinstance(report, Unavailable):  # nothing of it is shown
+        return reading
+    ips = dict.fromkeys((report.remote_ip, *report.tried))
+    why = next(filter(None, (restrictions.why_forbidden(ip, inventory) for ip in ips if ip)), "")
+    message = f"{plan.request.host} resolved to a forbidden address: {why}; the response is not shown"
+    return Unavailable(EvidenceError.ADDRESS_FORBIDDEN, message, reading.at) if why else reading
+
+
+def _leads_anywhere(plan: Plan) -> bool:
+    """Whether the request is to a name that may resolve to any address."""
+    return isinstance(plan.target, AddressTarget) and plan.by_name
 
 
 async def _trusted(cas: CaCertificates | None, plan: Plan) -> str | Unavailable:

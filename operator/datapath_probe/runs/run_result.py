@@ -30,7 +30,8 @@ class RunResult:
 
     `outcomes`: one for each pair of source and destination that was run, at least one; sorted with the worst first.
     `bundles`: the evidence of paths on which a request was sent. `pairs`: all that the probe stands for; None if there
-    are none. `not_run`: how many of them were not run, because there are more than one run may have.
+    are none. `not_run`: how many of them were not run, because there are more than one run may have. `delayed`: there
+    were requests that waited, because their namespace had sent as many as it may.
     """
 
     started: float
@@ -39,6 +40,7 @@ class RunResult:
     bundles: tuple[Bundle, ...] = ()
     pairs: Pairs | None = None
     not_run: int = 0
+    delayed: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outcomes", tuple(sorted(self.outcomes, key=badness)))

@@ -102,6 +102,7 @@ class ProbeRunner:
             bundles=_bundles([each.path for each in current]),
             pairs=pairs,
             not_run=len(pairs) - len(ended),
+            delayed=any(each.path.delayed for each in ended),
         )
 
     def forget_probe(self, uid: str) -> None:
@@ -136,8 +137,8 @@ class ProbeRunner:
     async def _plans(self, probe: Probe, pairs: Iterable[Pair]) -> Mapping[Pair, Plan | CannotRun]:
         plans = {}
         for pair in pairs:
-            plans[pair] = resolve(pair, probe, self._access.inventory, self._access.restrictions)
             await asyncio.sleep(0)  # others have their turn: a Service may have thousands of endpoints
+            plans[pair] = resolve(pair, probe, self._access.inventory, self._access.restrictions)
         return plans
 
     def _is_gone(self, ended: _Ended, probe: Probe) -> bool:

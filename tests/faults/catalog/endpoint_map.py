@@ -10,7 +10,7 @@ from e2e.galaxy import Pod
 from faults.fault import At, Fault, broken, degraded, either, latent
 from faults.inject.in_place import Injected
 from faults.inject.maps import MapEntry, added, changed, deleted, endpoint_entry, patched
-from faults.modes import WITH_ENDPOINT_ROUTES, WITHOUT_ENDPOINT_ROUTES
+from faults.modes import PAST_QUEUES, THROUGH_QUEUES, WITH_ENDPOINT_ROUTES, WITHOUT_ENDPOINT_ROUTES
 from faults.scene import Scene, Target
 
 _IFINDEX, _ENDPOINT, _MAC, _IDENTITY = 0, 6, 16, 32
@@ -62,11 +62,6 @@ _OF_PODS = (
         broken(FORWARD, WRONG, At.DESTINATION),
     ),
     Fault(
-        "endpoint-wrong-mac",
-        lambda s: changed(_entry(s, s.far), patched(_MAC, _UNUSED_MAC)),
-        broken(FORWARD, WRONG, At.DESTINATION),
-    ),
-    Fault(
         "endpoint-of-another-pod",
         lambda s: changed(_entry(s, s.far), lambda _: _entry(s, s.on_far_node).read()),
         broken(FORWARD, WRONG, At.DESTINATION),
@@ -76,6 +71,14 @@ _OF_PODS = (
         "reply-endpoint-wrong-ifindex",
         lambda s: changed(_entry(s, s.ship), patched(_IFINDEX, _LOOPBACK)),
         either(REPLY, WRONG),
+    ),
+)
+
+_WRONG_MACS = (
+    Fault(
+        "endpoint-wrong-mac",
+        lambda s: changed(_entry(s, s.far), patched(_MAC, _UNUSED_MAC)),
+        broken(FORWARD, WRONG, At.DESTINATION),
     ),
     Fault(
         "reply-endpoint-wrong-mac",
@@ -87,6 +90,8 @@ _OF_PODS = (
 FAULTS = (
     *(replace(fault, modes=WITHOUT_ENDPOINT_ROUTES) for fault in _OF_PODS),
     *(latent(fault, WITH_ENDPOINT_ROUTES) for fault in _OF_PODS),
+    *(replace(fault, modes=WITHOUT_ENDPOINT_ROUTES & THROUGH_QUEUES) for fault in _WRONG_MACS),
+    *(latent(fault, WITH_ENDPOINT_ROUTES | PAST_QUEUES) for fault in _WRONG_MACS),
     Fault(
         "endpoint-with-another-identity",
         lambda s: changed(_entry(s, s.far), patched(_IDENTITY, (99).to_bytes(4, "little"))),

@@ -11,6 +11,7 @@ from faults.inject.in_place import Injected
 from faults.inject.policies import Direction, enforced, policy
 from faults.modes import MASQUERADED_BY_BPF, MASQUERADED_BY_NETFILTER
 from faults.scene import Scene, Target
+from lab.outside import HOST_NAME
 from lab.settings import OUTSIDE_IP
 
 MASQUERADE, EXIT, RESPONSE = HopName.MASQUERADE, HopName.CLUSTER_EXIT, HopName.DESTINATION_RESPONSE
@@ -124,6 +125,12 @@ FAULTS = (
         "outside-name-denied-by-cidr",
         lambda s: _policy(s, {"egress": [DNS, OTHER_RANGE]}),
         broken(HopName.EGRESS_POLICY, "PolicyDenied"),
+        NAME,
+    ),
+    Fault(
+        "outside-name-not-learned",  # no rule redirects the queries to the DNS proxy
+        lambda s: _policy(s, {"egress": [DNS, {"toFQDNs": [{"matchName": HOST_NAME}]}]}),
+        broken(HopName.EGRESS_POLICY, "FQDNNotLearned"),
         NAME,
     ),
     Fault(

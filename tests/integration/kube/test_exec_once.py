@@ -9,10 +9,10 @@ from kubernetes.aio.config import ConfigException
 
 from datapath_probe.collect.interfaces import ContainerRef, SourceContainers
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.evidence.reading import LEFT_OUT, Answer, Reading, Unavailable
 from datapath_probe.kube.client import connect
 from datapath_probe.kube.exec.connect import ExecClient
-from datapath_probe.kube.exec.one_shot import STDERR_LIMIT, SourceExec
+from datapath_probe.kube.exec.one_shot import STDERR_END, STDERR_LIMIT, SourceExec
 from integration.kube.exec_server import V4, ExecServer, exec_server
 
 XWING = ContainerRef("default", "xwing", "spaceship", uid="1")
@@ -133,9 +133,17 @@ async def test_an_exec_after_shutdown_is_a_lost_channel(client: ExecClient) -> N
     assert await reason(client, "true") == EvidenceError.CHANNEL_LOST
 
 
-async def test_standard_error_has_its_own_limit(client: ExecClient) -> None:
-    reading = await answer(client, "sh", "-c", "head -c 500000 /dev/zero >&2; echo ok")
-    assert (reading.stdout, reading.stderr, reading.truncated) == (b"ok\n", bytes(STDERR_LIMIT), True)
+async def test_standard_error_has_its_own_limit_and_keeps_its_end(client: ExecClient) -> None:
+    reading = await answer(client, "sh", "-c", "head -c 500000 /dev/zero >&2; echo end >&2; echo ok")
+    begin, _, end = reading.stderr.partition(LEFT_OUT)
+    assert (reading.stdout, reading.truncated) == (b"ok\n", False)
+    assert (begin, end) == (bytes(STDERR_LIMIT), bytes(STDERR_END - 4) + b"end\n")
+
+
+async def test_standard_error_of_up_to_the_limit_and_the_end_is_complete(client: ExecClient) -> None:
+    length = STDERR_LIMIT + STDERR_END
+    reading = await answer(client, "sh", "-c", f"head -c {length} /dev/zero >&2")
+    assert reading.stderr == bytes(length)
 
 
 async def test_output_of_exactly_the_limit_is_not_truncated(client: ExecClient) -> None:

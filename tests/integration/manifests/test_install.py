@@ -26,7 +26,9 @@ def cluster(apiserver: ApiServer) -> ApiServer:
     return apiserver
 
 
-@pytest.mark.parametrize("folder", ["overlays/all-namespaces", "demo", "demo/overlays/lab"])
+@pytest.mark.parametrize(
+    "folder", ["overlays/all-namespaces", "overlays/control-plane", "demo", "demo/overlays/lab"]
+)
 def test_every_object_is_valid(cluster: ApiServer, folder: str) -> None:
     objects = yaml.safe_dump_all(build(MANIFESTS / folder))
     applied = cluster.run_kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", stdin=objects)

@@ -99,6 +99,8 @@ def test_invalid_options_are_rejected() -> None:
         ("--health-port", "-1"),
         ("--max-concurrent-runs", "0"),
         ("--max-probes-per-namespace", "0"),
+        ("--max-requests-per-minute", "0"),
+        ("--max-body-bytes", "-1"),
         ("--log-level", "LOUD"),
         ("--windows", "pod_starting_s=soon"),
         ("--windows", "no_such_window_s=1"),
@@ -110,10 +112,21 @@ def test_invalid_options_are_rejected() -> None:
         assert command("run", option, value).exit_code == 2
 
 
+def test_limits_are_options_and_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Options] = []
+    monkeypatch.setattr("datapath_probe.cli.run.run_operator", lambda options, _: started.append(options))
+    limits = ("--max-requests-per-minute", "600", "--max-body-bytes", "100")
+    for words in (limits, ()):
+        assert command("run", *words).exit_code == 0
+    assert [options.max_requests_per_minute for options in started] == [600, None]
+    assert [options.restrictions for options in started] == [Restrictions(body_bytes=100), Restrictions()]
+
+
 @pytest.mark.parametrize(
     ("option", "variable", "restrictions"),
     [
         ("--forbid-host-network", "FORBID_HOST_NETWORK", Restrictions(host_network=True)),
+        ("--forbid-names", "FORBID_NAMES", Restrictions(names=True)),
         ("--forbid-unsafe-methods", "FORBID_UNSAFE_METHODS", Restrictions(unsafe_methods=True)),
         ("--forbid-other-users", "FORBID_OTHER_USERS", Restrictions(other_users=True)),
     ],

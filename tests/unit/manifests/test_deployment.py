@@ -48,7 +48,7 @@ def test_its_memory_is_bounded() -> None:
 def test_restrictions_are_variables_that_the_operator_reads_and_off() -> None:
     settings = {one["name"]: one.get("value") for one in container()["env"]}
     restrictions = {option.envvar for option in run.params if (option.name or "").startswith("forbid_")}
-    assert len(restrictions) == 3
+    assert len(restrictions) == 4
     assert {name: value for name, value in settings.items() if name.startswith("FORBID_")} == dict.fromkeys(
         restrictions, "false"
     )
@@ -93,3 +93,15 @@ def test_selectors_find_the_operator() -> None:
     ):
         assert selector.items() <= labels.items()
     assert monitor["metadata"]["namespace"] == deployment()["metadata"]["namespace"]
+
+
+def test_on_a_control_plane_node_it_does_not_depend_on_the_datapath_of_pods() -> None:
+    objects = build(MANIFESTS / "overlays/control-plane")
+    placed = named(objects, "Deployment", "datapath-probe")["spec"]["template"]["spec"]
+    assert placed["hostNetwork"] is True
+    [control_plane] = placed["nodeSelector"]
+    assert control_plane in [toleration["key"] for toleration in placed["tolerations"]]
+    [namespace] = of_kind(objects, "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    unchanged = {key: value for key, value in placed.items() if key in pod()}
+    assert unchanged == pod()

@@ -6,7 +6,7 @@ import pytest
 
 from kustomize import MANIFESTS, Object, build, named, of_kind
 
-INSTALLATIONS = ["base", "overlays/all-namespaces", "overlays/cilium-namespace"]
+INSTALLATIONS = ["base", "overlays/all-namespaces", "overlays/cilium-namespace", "overlays/control-plane"]
 READING = {"get", "list", "watch"}
 
 

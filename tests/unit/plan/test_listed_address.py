@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from datapath_probe.plan.backends import eligible_backends
+from datapath_probe.plan.facts import Facts
 from datapath_probe.plan.listed_address import backend_of
 from datapath_probe.plan.objects import SliceEndpoint
 from datapath_probe.plan.plan import Backend
@@ -26,7 +27,7 @@ def backend(
 ) -> Backend:
     found = inventory or cluster()
     found.config = {**found.config, **config}
-    return backend_of(made, "default", found)
+    return backend_of(made, "default", Facts(found))
 
 
 @pytest.mark.parametrize(

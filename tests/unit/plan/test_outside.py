@@ -1,5 +1,6 @@
 """Destinations outside the cluster: which are planned, and which are refused."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -104,6 +105,35 @@ def test_a_denied_range_is_denied_even_if_allowed() -> None:
     assert isinstance(refused, CannotRun)
     assert "203.0.113.0/24" in refused.message
     assert isinstance(planned("198.51.100.1", denying("203.0.113.0/24")), Plan)
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ("node1.example", "an address of node node1.example"),
+        ("metadata.google.internal", "link-local"),
+        ("any.localhost", "loopback"),
+    ],
+)
+def test_names_whose_addresses_are_known_are_refused_like_these(host: str, kind: str) -> None:
+    inventory = cluster()
+    inventory.nodes["node1"] = inventory.nodes["node1.example"] = replace(
+        inventory.nodes["node1"], name="node1.example"
+    )
+    refused = planned(host, Restrictions(), inventory)
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.ADDRESS_FORBIDDEN
+    assert refused.message.startswith(f"{host} resolves to a forbidden address: ")
+    assert kind in refused.message
+    anything = allowing("127.0.0.0/8", "::1/128", "169.254.0.0/16", "172.30.0.0/16")
+    assert isinstance(planned(host, anything, inventory), Plan)
+
+
+def test_names_can_be_forbidden() -> None:
+    refused = planned("www.example.org", Restrictions(names=True))
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.NAME_FORBIDDEN
+    assert isinstance(planned(OUTSIDE, Restrictions(names=True)), Plan)
 
 
 def test_a_name_that_the_search_list_makes_a_service_is_none_outside() -> None:

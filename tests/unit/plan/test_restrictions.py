@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from datapath_probe.api.reasons import Reason
 from datapath_probe.plan.objects import Container
+from datapath_probe.plan.outside import AddressRestrictions
 from datapath_probe.plan.plan import CannotRun, Plan
 from datapath_probe.plan.resolve import resolve_again
 from datapath_probe.plan.restrictions import Restrictions
@@ -19,6 +20,9 @@ SAFE_METHODS = Restrictions(unsafe_methods=True)
 OWN_USER = Restrictions(other_users=True)
 EVERYTHING = Restrictions(host_network=True, unsafe_methods=True, other_users=True)
 NODE1 = "172.30.0.11"
+DENIED = Restrictions(
+    addresses=AddressRestrictions(denied=(ip_network("172.30.0.0/16"), ip_network("10.0.0.0/8")))
+)
 
 
 def planned(
@@ -89,6 +93,49 @@ def test_destinations_outside_the_pod_network_can_be_forbidden(
     assert isinstance(planned(destination, inventory, Restrictions()), Plan)
 
 
+@pytest.mark.parametrize(
+    ("destination", "change"),
+    [
+        pytest.param(POD, _in_host_network, id="a pod in the host network"),
+        pytest.param(SERVICE, _in_host_network, id="a Service with such a pod"),
+        pytest.param(SERVICE, _endpoints((None, "10.9.8.7")), id="outside the cluster"),
+        pytest.param(SERVICE, _endpoints(("deathstar-0", "10.244.0.172"), (None, NODE1)), id="one of two"),
+        pytest.param(SERVICE, _endpoints(("deathstar-0", NODE1)), id="under the name of another pod"),
+        pytest.param(SERVICE, _pending_pod_as_owner, id="under the name of a pod without an address"),
+        pytest.param(SERVICE, _headless, id="a headless Service"),
+        pytest.param(SERVICE, _unready, id="an endpoint that may become ready"),
+    ],
+)
+def test_denied_addresses_are_denied_as_endpoints_too(
+    destination: Mapping[str, object], change: Callable[[Cluster], None]
+) -> None:
+    inventory = cluster()
+    change(inventory)
+    refused = planned(destination, inventory, DENIED)
+    assert isinstance(refused, CannotRun), refused
+    assert refused.reason is Reason.ADDRESS_FORBIDDEN
+    assert refused.message.startswith(f"an endpoint of {refused.destination} is forbidden: ")
+    assert refused.message.endswith("which the operator denies (--deny-addresses)")
+    assert isinstance(planned(destination, inventory, Restrictions()), Plan)
+
+
+@pytest.mark.parametrize("destination", [POD, SERVICE])
+def test_pods_with_their_own_network_are_exempt_from_denied_addresses(
+    destination: Mapping[str, object],
+) -> None:
+    assert isinstance(planned(destination, cluster(), DENIED), Plan)
+
+
+def test_a_metadata_server_is_no_endpoint_unless_it_is_allowed() -> None:
+    inventory = cluster()
+    _endpoints((None, "100.100.100.200"))(inventory)
+    refused = planned(SERVICE, inventory, Restrictions())
+    assert isinstance(refused, CannotRun)
+    assert "metadata" in refused.message
+    allowed = Restrictions(addresses=AddressRestrictions(allowed=(ip_network("100.100.100.200/32"),)))
+    assert isinstance(planned(SERVICE, inventory, allowed), Plan)
+
+
 @pytest.mark.parametrize("destination", [POD, SERVICE])
 def test_pods_with_their_own_network_are_never_forbidden(destination: Mapping[str, object]) -> None:
     assert isinstance(planned(destination, cluster(), EVERYTHING), Plan)
@@ -102,6 +149,17 @@ def test_methods_other_than_get_and_head_can_be_forbidden(method: str) -> None:
     assert refused.reason is Reason.METHOD_FORBIDDEN
     assert method in refused.message
     assert isinstance(planned(POD, cluster(), Restrictions(), request=request), Plan)
+
+
+def test_long_bodies_can_be_forbidden() -> None:
+    request = {"method": "POST", "body": "ä" * 50}  # 100 bytes
+    refused = planned(POD, cluster(), Restrictions(body_bytes=99), request=request)
+    assert isinstance(refused, CannotRun)
+    assert refused.reason is Reason.BODY_TOO_LONG
+    assert "100 bytes" in refused.message
+    assert "at most 99 (--max-body-bytes)" in refused.message
+    for limit in (100, None):
+        assert isinstance(planned(POD, cluster(), Restrictions(body_bytes=limit), request=request), Plan)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

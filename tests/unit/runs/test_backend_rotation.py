@@ -104,5 +104,31 @@ def test_each_source_has_its_own_turn_and_probes_of_one_source_share_it() -> Non
 
 def test_what_is_remembered_is_bounded() -> None:
     rotation, plan = BackendRotation(limit=2), plan_with(3)
-    rotation.choose(plan, 1000.0)
-    assert len(rotation._looks) == 2
+    first, second, third = rotation.choose(plan, 1000.0)
+    assert rotation.choose(plan, 1001.0) == (first,), "the oldest look is forgotten"
+    assert rotation.choose(plan, 1001.0) == (second,)
+    assert rotation.choose(plan, 1001.0) == (third,)
+
+
+def _in_namespace(plan: Plan, namespace: str) -> Plan:
+    pod = replace(plan.source.pod, namespace=namespace, uid=f"uid-{namespace}")
+    return replace(plan, source=replace(plan.source, pod=pod))
+
+
+def test_the_services_of_one_namespace_do_not_displace_what_is_known_in_another() -> None:
+    rotation = BackendRotation(limit=12)
+    calm = _in_namespace(plan_with(3), "calm")
+    suspect, *_ = rotation.choose(calm, 1000.0)
+    rotation.found(calm, 1000.0, Looks(frozenset({suspect}), frozenset()))
+    for name in ("busy", "large"):
+        busy = _in_namespace(plan_with(200), name)
+        for number in range(50):
+            assert len(rotation.choose(busy, 1001.0 + number)) == MAX_OTHERS
+    assert rotation.suspects(calm, other_backends(calm)) == (suspect,)
+    assert rotation.choose(calm, 1060.0) == (suspect,), "the others were right a moment ago"
+
+
+def test_a_namespace_uses_what_others_leave() -> None:
+    rotation, plan = BackendRotation(limit=8), plan_with(8)
+    assert len(rotation.choose(plan, 1000.0)) == 8
+    assert rotation.choose(plan, 1001.0) == ()

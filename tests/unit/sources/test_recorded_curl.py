@@ -11,6 +11,7 @@ from datapath_probe.sources.client_report import ClientReport, Timings
 from datapath_probe.sources.curl.curl_exit import CurlExit
 from datapath_probe.sources.curl.report import parse_report
 from datapath_probe.sources.curl.request import CurlRequest, argv
+from datapath_probe.sources.curl.write_out import template
 from unit.sources.golden import answer, recordings
 
 XWING, DEATHSTAR, SERVICE = map(ip_address, ("10.244.1.124", "10.244.0.143", "10.96.46.197"))
@@ -24,7 +25,9 @@ def report(name: str) -> ClientReport:
 
 
 def test_the_builder_makes_the_recorded_command() -> None:
-    """The recording is from before responses were limited and the URL was passed on stdin."""
+    """The recording is from before responses were limited, the URL was passed on stdin, and curl printed only what is
+    used.
+    """
     request = CurlRequest(
         protocol="http",
         host="deathstar.cilium-data.svc",
@@ -41,7 +44,8 @@ def test_the_builder_makes_the_recorded_command() -> None:
     *recorded, config, from_stdin, url, its_value = recordings("curl")["delivered"].argv
     assert (config, from_stdin, url) == ("--config", "-", "--url")
     limits = ("--max-filesize", "8388608", "--limit-rate", "4194304")
-    now = ("=http" if word == "=http,https" else word for word in recorded)
+    changed = {"=http,https": "=http", "%{stderr}%{json}": template(certificates=False)}
+    now = (changed.get(word, word) for word in recorded)
     assert words == (*now, *limits, config, from_stdin)
     assert stdin.decode() == f'url = "{its_value}"\nheader = "X-Ship: xwing"\n'
 

@@ -65,7 +65,9 @@ class EvidenceFiles:
             log.warning("evidence not saved", path=str(self._directory / run.name), reason=str(error))
 
     def _make_room(self, saved: SavedRuns, probe: str) -> None:
-        """Delete runs of this probe that are not wanted, then of all probes what is worth least. Raises OSError."""
+        """Delete runs of this probe that are not wanted, then of the namespace that has the most what is worth least.
+        Raises OSError.
+        """
         runs = saved.of_probe(probe)
         wanted = kept(runs)
         for run in runs:

@@ -16,6 +16,7 @@ from ...evidence.reading import Answer, Reading
 from ...publish.status.saved_run import RunKind
 from ...runs.run_result import RunRecord
 from .evidence_files import EvidenceFiles
+from .waiting_runs import WaitingRun, WaitingRuns
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +31,8 @@ class EvidenceSaver:
 
     def __init__(self, files: EvidenceFiles) -> None:
         self._files = files
-        self._waiting: asyncio.Queue[tuple[Probe, RunRecord, RunKind, int]] = asyncio.Queue()
+        self._waiting = WaitingRuns(MAX_WAITING_BYTES)
         self._unsaved: set[str] = set()  # ids of runs that wait
-        self._waiting_bytes = 0  # including the run that is being saved
 
     def is_kept(self, name: str) -> bool:
         """Whether a file of this name is kept, or is about to be saved."""
@@ -43,32 +43,31 @@ class EvidenceSaver:
         if not record.result.bundles:
             return
         size_bytes = sum(_size_bytes(bundle.run) for bundle in record.result.bundles)
-        if self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
-            with _named(probe, record):
-                reason = f"{self._waiting_bytes} bytes of earlier runs are waiting: the disk is slow"
-                log.warning("evidence not saved", reason=reason)
-            return
-        self._waiting_bytes += size_bytes
         self._unsaved.add(record.id)
-        self._waiting.put_nowait((probe, record, kind, size_bytes))
+        for left_out in self._waiting.put(WaitingRun(probe, record, kind, size_bytes)):
+            self._unsaved.discard(left_out.record.id)
+            with _named(left_out):
+                reason = f"{self._waiting.total_bytes} bytes of other runs are waiting: the disk is slow"
+                log.warning("evidence not saved", reason=reason)
 
     async def serve(self) -> None:
         """Save queued runs until canceled; a failure affects one run only."""
         while True:
-            probe, record, kind, size_bytes = await self._waiting.get()
-            with _named(probe, record):
+            run = await self._waiting.take()
+            with _named(run):
                 try:
-                    meta = probe.meta
-                    await asyncio.to_thread(self._files.save, meta.namespace, meta.name, record, kind)
+                    meta = run.probe.meta
+                    await asyncio.to_thread(self._files.save, meta.namespace, meta.name, run.record, run.kind)
                 except Exception:
                     log.exception("evidence not saved")
                 finally:
-                    self._unsaved.discard(record.id)
-                    self._waiting_bytes -= size_bytes
+                    self._unsaved.discard(run.record.id)
+                    self._waiting.done(run)
 
 
-def _named(probe: Probe, record: RunRecord) -> AbstractContextManager[object]:
-    return bound_contextvars(probe=f"{probe.meta.namespace}/{probe.meta.name}", run_id=record.id)
+def _named(run: WaitingRun) -> AbstractContextManager[object]:
+    meta = run.probe.meta
+    return bound_contextvars(probe=f"{meta.namespace}/{meta.name}", run_id=run.record.id)
 
 
 def _size_bytes(run: PathRun) -> int:

@@ -28,8 +28,13 @@ class SavedRun:
     files: set[str] = field(default_factory=set)
 
     @property
+    def namespace(self) -> str:
+        """Names of namespaces have no dots, and are shorter than where the names of probes are cut."""
+        return self.probe.partition(".")[0]
+
+    @property
     def worth(self) -> int:
-        """If all probes together need too much space, the runs that are worth least go first."""
+        """If all probes together need too much space, the runs of a namespace that are worth least go first."""
         if not self.probe:
             return 0
         if self.kind.outage:

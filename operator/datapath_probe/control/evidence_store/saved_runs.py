@@ -1,7 +1,9 @@
-"""The runs whose evidence is in the directory: by probe, and by what they are worth. Held by `evidence_files`.
+"""The runs whose evidence is in the directory: by probe, and by namespace and what they are worth. Held by
+`evidence_files`.
 
-In: the names and sizes of files. Out: which runs there are, and which to delete if space is short. Kept in memory,
-because there may be tens of thousands of files.
+In: the names and sizes of files. Out: which runs there are, and which to delete if space is short: one of the namespace
+that has the most, so none loses anything while it has less than an equal share. Kept in memory, because there may be
+tens of thousands of files.
 """
 
 import re
@@ -20,6 +22,18 @@ _OTHERS = re.compile(
 )  # .part: of an operator that was killed
 
 
+class _Namespace:
+    """The runs of one namespace by worth, the oldest first, and the size of their files."""
+
+    def __init__(self) -> None:
+        self.total_bytes = 0
+        self.by_worth: tuple[dict[str, SavedRun], ...] = tuple({} for _ in range(MOST_WORTH + 1))
+
+    @property
+    def worth_least(self) -> SavedRun | None:
+        return next((next(iter(runs.values())) for runs in self.by_worth if runs), None)
+
+
 class SavedRuns:
     """`total_bytes`: size of all files."""
 
@@ -27,27 +41,30 @@ class SavedRuns:
         self.total_bytes = 0
         self._sizes: dict[str, int] = {}  # by file
         self._by_probe: dict[str, dict[str, SavedRun]] = {}
-        self._by_worth: tuple[dict[str, SavedRun], ...] = tuple({} for _ in range(MOST_WORTH + 1))
+        self._by_namespace: dict[str, _Namespace] = {}
 
     def add(self, run: SavedRun) -> None:
         """Add a run that is younger than all others."""
         self._by_probe.setdefault(run.probe, {})[run.name] = run
-        self._by_worth[run.worth][run.name] = run
+        self._by_namespace.setdefault(run.namespace, _Namespace()).by_worth[run.worth][run.name] = run
 
     def add_file(self, run: SavedRun, name: str, size: int) -> None:
         """Add a file of a run, or replace it."""
-        self.total_bytes += size - self._sizes.get(name, 0)
+        self._grow(run, size - self._sizes.get(name, 0))
         self._sizes[name] = size
         run.files.add(name)
 
     def remove_file(self, run: SavedRun, name: str) -> None:
         """Remove a file that was added."""
-        self.total_bytes -= self._sizes.pop(name)
+        self._grow(run, -self._sizes.pop(name))
         run.files.remove(name)
 
     def remove(self, run: SavedRun) -> None:
         """Remove a run that was added, and whose files were removed."""
-        del self._by_worth[run.worth][run.name]
+        namespace = self._by_namespace[run.namespace]
+        del namespace.by_worth[run.worth][run.name]
+        if not any(namespace.by_worth):
+            del self._by_namespace[run.namespace]
         del self._by_probe[run.probe][run.name]
         if not self._by_probe[run.probe]:
             del self._by_probe[run.probe]
@@ -59,8 +76,16 @@ class SavedRuns:
         return list(self._by_probe.get(probe, {}).values())
 
     def worth_least(self) -> SavedRun | None:
-        """The oldest run of those that are worth least; None if there is none at all."""
-        return next((next(iter(runs.values())) for runs in self._by_worth if runs), None)
+        """The oldest run of those that are worth least in the namespace that has the most; first the files without a
+        bundle. None if there is none at all.
+        """
+        of_none = self._by_namespace.get("")
+        largest = max(self._by_namespace.values(), key=lambda each: each.total_bytes, default=None)
+        return (of_none or largest or _Namespace()).worth_least
+
+    def _grow(self, run: SavedRun, size: int) -> None:
+        self.total_bytes += size
+        self._by_namespace[run.namespace].total_bytes += size
 
 
 def found_in(directory: Path) -> SavedRuns:

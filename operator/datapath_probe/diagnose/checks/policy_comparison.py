@@ -183,7 +183,14 @@ class Comparison:
             return hop.ok(f"{self.who} passes")
         decision = intent.in_words if isinstance(intent, Intent) else decision_of(self.entry)
         message = f"the {self.gate.name} on {hop.expected.node} does not allow {self.who}: {decision}"
-        return hop.stale(Contradiction(Reason.POLICY_DENIED, message, (Defect.DENIED,), self.lookups))
+        reason = Reason.POLICY_DENIED
+        if isinstance(intent, Intent) and intent.for_name:
+            reason, host, by = Reason.FQDN_NOT_LEARNED, self.context.plan.request.host, intent.for_name
+            message += (
+                f"; {', '.join(map(str, by))} allows {host}, "
+                f"but the agent has not learned {self.context.address} for this name"
+            )
+        return hop.stale(Contradiction(reason, message, (Defect.DENIED,), self.lookups))
 
     def _asked_of_agent(self) -> tuple[Fact, ...]:
         """The agent's facts about the owner's policy. While policies change, its answers may not fit each other,

@@ -8,7 +8,7 @@ from ...api.reasons import Reason
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...plan.objects import CiliumEndpoint
-from ...plan.plan import PodFacts
+from ...plan.plan import AddressTarget, PodFacts
 from ...sources.agent import agent_endpoint, endpoint_policy, policy_repository, policy_selectors
 from ...sources.agent.endpoint_policy import Decision, Traffic
 from ...sources.agent.policy_labels import PolicyRef
@@ -23,7 +23,8 @@ class Intent:
     """The decision of the agent on the endpoint's node.
 
     `policies`: the policies of the decision; for a default deny, those that enable it for the direction. `rests_on`:
-    the facts that show it. `to_node`: allowed because the peer is the endpoint's own node.
+    the facts that show it. `to_node`: allowed because the peer is the endpoint's own node. `for_name`: for a default
+    deny, the policies that allow the requested name, for which the agent has not learned this address.
     """
 
     decision: Decision
@@ -32,6 +33,7 @@ class Intent:
     enforced: bool = True
     audited: bool = False
     to_node: bool = False
+    for_name: tuple[PolicyRef, ...] = ()
 
     @property
     def in_words(self) -> str:
@@ -72,6 +74,7 @@ def intent_of(
             Reason.IN_TRANSITION, f"the agent on {node} has not yet realized its newest policy"
         )
     traffic = Traffic(direction, identity, port, _named_ports(context), context.protocol)
+    for_name: tuple[PolicyRef, ...] = ()
     decision = endpoint_policy.decide(policy, selections, traffic)
     if isinstance(decision, Unavailable):
         return decision
@@ -84,7 +87,9 @@ def intent_of(
         rules = read(policy_repository.fact(node), policy_repository.parse)
         known = () if isinstance(rules, Unavailable) else rules
         policies = policy_repository.closing(known, direction, policy.labels)
-    return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited)
+        name = _requested_name(context, direction)
+        for_name = endpoint_policy.allowing_name(policy, traffic, name) if name else ()
+    return Intent(decision, (of_endpoint, of_selectors), policies, audited=policy.audited, for_name=for_name)
 
 
 def policy_facts(endpoint: CiliumEndpoint, node: str) -> tuple[Fact, Fact]:
@@ -96,6 +101,13 @@ def _named_ports(context: CheckContext) -> dict[str, int]:
     """The named ports of the destination pod."""
     containers = context.destination.pod.containers if context.destination else ()
     return {name: number for container in containers for name, number in container.ports.items()}
+
+
+def _requested_name(context: CheckContext, direction: TrafficDirection) -> str:
+    """The name outside the cluster that is requested; "" if it is none."""
+    plan = context.plan
+    of_name = isinstance(plan.target, AddressTarget) and plan.by_name
+    return plan.request.host if of_name and direction is TrafficDirection.EGRESS else ""
 
 
 def _host_may(context: CheckContext, direction: TrafficDirection, identity: int) -> bool:

@@ -12,12 +12,14 @@ from contextlib import asynccontextmanager
 from ...collect.cancellation import end
 from ...collect.interfaces import ContainerRef
 from ...evidence.errors import EvidenceError
-from ...evidence.reading import Answer, Reading, Unavailable
+from ...evidence.reading import LEFT_OUT, Answer, Reading, Unavailable
 from .connect import ExecClient, ExecStream, open_exec
 from .failure import NOT_RUN, ExecError, failed, timeout
 from .protocol import Exited, Failed, Stderr, Stdout
 
 STDERR_LIMIT = 64 * 1024
+# Of longer output on standard error, the end is kept, too: curl's report comes after all else that it says.
+STDERR_END = 4 * 1024
 # Output beyond its limit is dropped; beyond this multiple of the limit the connection is closed.
 HANG_UP_AT = 16
 
@@ -86,7 +88,7 @@ class SourceExec:
         stdout_limit: int,
     ) -> Reading:
         started_at, started = self._clock(), time.monotonic()
-        stdout, stderr = _Capped(argv[0], stdout_limit), _Capped(argv[0], STDERR_LIMIT)
+        stdout, stderr = Capped(argv[0], stdout_limit), Capped(argv[0], STDERR_LIMIT, STDERR_END)
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -107,11 +109,11 @@ class SourceExec:
             )
         return Answer(
             exit_code,
-            bytes(stdout.data),
-            bytes(stderr.data),
+            stdout.kept,
+            stderr.kept,
             at=started_at,
             duration_s=time.monotonic() - started,
-            truncated=stdout.truncated or stderr.truncated,
+            truncated=stdout.truncated,
         )
 
 
@@ -159,7 +161,7 @@ class _OpenStdin:
 
 
 async def _drain(
-    stream: ExecStream, stdout: "_Capped", stderr: "_Capped", stdin: "_FixedStdin | _OpenStdin"
+    stream: ExecStream, stdout: "Capped", stderr: "Capped", stdin: "_FixedStdin | _OpenStdin"
 ) -> int:
     """Read until the end and return the exit code. Raises ExecError."""
     while True:
@@ -176,21 +178,32 @@ async def _drain(
                     raise failed(event)
 
 
-class _Capped:
-    """The first `limit` bytes of a stream. `add` raises ExecError if far more arrive."""
+class Capped:
+    """The first `limit` bytes of a stream, and the last `end` bytes of the rest. `add` raises ExecError if far more
+    arrive.
+    """
 
-    def __init__(self, program: str, limit: int) -> None:
-        self.data = bytearray()
-        self.truncated = False
+    def __init__(self, program: str, limit: int, end: int = 0) -> None:
+        self._begin, self._rest = bytearray(), bytearray()
         self._program = program
         self._limit = limit
+        self._end = end
         self._received = 0
 
+    @property
+    def truncated(self) -> bool:
+        return self._received > self._limit + len(self._rest)
+
+    @property
+    def kept(self) -> bytes:
+        return bytes(self._begin + (LEFT_OUT if self._end and self.truncated else b"") + self._rest)
+
     def add(self, data: bytes) -> None:
-        room = self._limit - len(self.data)
-        self.data += data[:room]
-        self.truncated |= len(data) > room
+        room = self._limit - len(self._begin)
+        self._begin += data[:room]
         self._received += len(data)
+        if self._end:
+            self._rest = (self._rest + data[room:])[-self._end :]
         if self._received > HANG_UP_AT * self._limit:
             message = (
                 f"{self._program} was stopped after more than {HANG_UP_AT * self._limit} bytes of output"

@@ -40,42 +40,46 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """All sources with all destinations, except those `left_out`, each over all `families`. `requested`: the name of
-    the destination in the spec. `selected`: for sources and for destinations.
+    """All sources with all destinations, each over all `families`. `not_to_itself`: the pods that are both, and are not
+    paired with themselves. `requested`: the name of the destination in the spec. `selected`: for sources and for
+    destinations.
     """
 
     sources: tuple[str, ...]
     destinations: tuple[Requested, ...]
     requested: str
-    left_out: frozenset[Pair] = frozenset()
+    not_to_itself: frozenset[str] = frozenset()
     selected: tuple[Selected, Selected] = (Selected(), Selected())
     families: tuple[Families, ...] = (ANY,)
 
     def __len__(self) -> int:
-        return (len(self.sources) * len(self.destinations) - len(self.left_out)) * len(self.families)
+        ends = len(self.sources) * len(self.destinations)
+        return (ends - len(self.not_to_itself)) * len(self.families)
 
-    def _has(self, pair: Pair) -> bool:
-        return replace(pair, families=ANY) not in self.left_out
+    def _has(self, source: str, destination: Requested) -> bool:
+        """Whether it is a pair. All destinations that are pods are in one namespace."""
+        itself = isinstance(destination, PodEnd) and destination.name == source
+        return not (itself and source in self.not_to_itself)
 
     def turns(self, start: int) -> Iterator[tuple[int, Pair]]:
         """Each pair once, with its position, beginning at a position. Pairs next to each other have different sources
         and different destinations, as far as there are others.
         """
-        ends = [(one, families) for one in self.destinations for families in self.families]
-        sources, destinations = len(self.sources), len(ends)
+        sources, destinations = len(self.sources), len(self.destinations) * len(self.families)
         total, block = sources * destinations, lcm(sources, destinations)  # after a block, pairs would repeat
         for position in (number % total for number in range(start, start + total)):
-            destination = (position + position // block) % destinations
-            pair = Pair(self.sources[position % sources], *ends[destination])
-            if self._has(pair):
-                yield position, pair
+            number, family = divmod((position + position // block) % destinations, len(self.families))
+            source, destination = self.sources[position % sources], self.destinations[number]
+            if self._has(source, destination):
+                yield position, Pair(source, destination, self.families[family])
 
     def among(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         """Those of the pairs that still belong to the probe."""
-        sources, destinations = set(self.sources), set(self.destinations)
-        for pair in pairs:
+        wanted = tuple(pairs)
+        sources, destinations = (set(self.sources), set(self.destinations)) if wanted else (set(), set())
+        for pair in wanted:
             known = pair.source in sources and pair.destination in destinations
-            if known and pair.families in self.families and self._has(pair):
+            if known and pair.families in self.families and self._has(pair.source, pair.destination):
                 yield pair
 
 
@@ -95,9 +99,9 @@ def pairs_of(probe: Probe, inventory: Inventory, kept: Collection[str] = ()) -> 
     if senders:
         pods = spread(chosen(senders.pods, spec.source.select or Select.ONE, kept))
         sources, sent = tuple(pod.name for pod in pods), _selected(source, pods, senders.of)
-    left_out = _to_themselves(namespace, sources, requested) if received.text else frozenset()
+    both = _both(namespace, sources, requested) if received.text else frozenset()
     families = families_of_paths(spec.ip_family)
-    return Pairs(sources, requested, destination, left_out, (sent, received), families)
+    return Pairs(sources, requested, destination, both, (sent, received), families)
 
 
 def is_gone(pair: Pair, plan: Plan | CannotRun, probe: Probe, inventory: Inventory) -> bool:
@@ -175,14 +179,14 @@ def _selected(name: str, pods: Sequence[Pod], of: int) -> Selected:
     return Selected(f"{name} ({number} {'pod' if of == 1 else 'pods'})", {pod.name: pod.node for pod in pods})
 
 
-def _to_themselves(
-    namespace: str, sources: Sequence[str], destinations: Sequence[Requested]
-) -> frozenset[Pair]:
-    """The pairs of a pod with itself, whose packets do not leave it; none if there are no others."""
+def _both(namespace: str, sources: Sequence[str], destinations: Sequence[Requested]) -> frozenset[str]:
+    """The pods that are sources and destinations; none if there is no other pair. Packets of a pod to itself do not
+    leave it.
+    """
     known = set(sources)
-    pairs = {
-        Pair(end.name, end)
+    both = frozenset(
+        end.name
         for end in destinations
         if isinstance(end, PodEnd) and end.namespace == namespace and end.name in known
-    }
-    return frozenset(pairs) if len(pairs) < len(sources) * len(destinations) else frozenset()
+    )
+    return both if len(both) < len(sources) * len(destinations) else frozenset()

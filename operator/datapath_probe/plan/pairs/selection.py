@@ -6,6 +6,7 @@ Only ready pods do: what is not ready, is starting or is being deleted says noth
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from ...api.reasons import Reason
 from ...api.spec.label_selector import LabelRequirement, LabelSelector, SelectorOperator
@@ -67,13 +68,18 @@ def chosen(pods: Iterable[Pod], select: Select, kept: Collection[str]) -> tuple[
 
 
 def spread(pods: Iterable[Pod]) -> tuple[Pod, ...]:
-    """The pods in a fixed order in which nodes take turns: those next to each other are on different nodes."""
-    rank: Counter[str] = Counter()
-    ranked = []
-    for pod in sorted(pods, key=lambda pod: (pod.namespace, pod.name)):
-        ranked.append((rank[pod.node], pod.node, pod))
-        rank[pod.node] += 1
-    return tuple(pod for _, _, pod in sorted(ranked, key=lambda each: each[:2]))
+    """The pods of one namespace in a fixed order in which nodes take turns: those next to each other are on different
+    nodes.
+    """
+    of_nodes: defaultdict[str, list[Pod]] = defaultdict(list)
+    for pod in sorted(pods, key=attrgetter("name"), reverse=True):
+        of_nodes[pod.node].append(pod)
+    turns = [of_nodes[node] for node in sorted(of_nodes)]
+    ordered = []
+    while turns:
+        ordered += [of_node.pop() for of_node in turns]
+        turns = [of_node for of_node in turns if of_node]
+    return tuple(ordered)
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ _AllSeries = Sequence[ProbeSeries]
 
 def probe_families(*all_series: ProbeSeries) -> tuple[Metric, ...]:
     """All families with the samples of these probes, in the order of a scrape."""
-    return (*_verdicts(all_series), *_last_runs(all_series), *_counts(all_series))
+    return (*_verdicts(all_series), *_last_runs(all_series), *_times(all_series), *_counts(all_series))
 
 
 def _verdicts(all_series: _AllSeries) -> Iterator[Metric]:
@@ -77,16 +77,8 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
         "Time when the server's certificate expires, the earliest of all paths. Absent if curl does not report it.",
     )
     limit = _gauge("latency_limit_seconds", "Latency limit of the probe, spec.expect.maxLatency.")
-    last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
-    next_run = _gauge(
-        "next_run_timestamp_seconds", "Time when the next run is due. Absent if the probe is suspended."
-    )
-    outage = _gauge(
-        "outage_start_timestamp_seconds", "Time when the current outage began. Absent while there is none."
-    )
-    info = InfoMetricFamily("datapath_probe", "Labels of the probe that alerts use, always 1.", labels=_PROBE)
     for series in all_series:
-        key, gauges = series.key, series.gauges
+        key = series.key
         for name, value in series.phases.items():
             phase.add_metric((*key, name), value)
         for name, share in series.map_pressure.items():
@@ -95,14 +87,35 @@ def _last_runs(all_series: _AllSeries) -> Iterator[Metric]:
             expiry.add_metric(key, series.certificate_expires)
         if series.latency_limit_s is not None:
             limit.add_metric(key, series.latency_limit_s)
+    yield from (phase, pressure, expiry, limit)
+
+
+def _times(all_series: _AllSeries) -> Iterator[Metric]:
+    last_run = _gauge("last_run_timestamp_seconds", "Time when the last run ended.")
+    next_run = _gauge(
+        "next_run_timestamp_seconds", "Time when the next run is due. Absent if the probe is suspended."
+    )
+    outage = _gauge(
+        "outage_start_timestamp_seconds", "Time when the current outage began. Absent while there is none."
+    )
+    place = InfoMetricFamily(
+        "datapath_probe_outage",
+        "The hop, reason and node that the current outage has in the status, always 1. Absent while there is none.",
+        labels=_PROBE,
+    )
+    info = InfoMetricFamily("datapath_probe", "Labels of the probe that alerts use, always 1.", labels=_PROBE)
+    for series in all_series:
+        key, gauges = series.key, series.gauges
         if gauges.last_run is not None:
             last_run.add_metric(key, gauges.last_run)
         if gauges.next_run is not None:
             next_run.add_metric(key, gauges.next_run)
         if gauges.outage_start is not None:
             outage.add_metric(key, gauges.outage_start)
+        if gauges.outage_place:
+            place.add_metric(key, dict(zip(("hop", "reason", "node"), gauges.outage_place, strict=True)))
         info.add_metric(key, {"severity": series.severity})
-    yield from (phase, pressure, expiry, limit, last_run, next_run, outage, info)
+    yield from (last_run, next_run, outage, place, info)
 
 
 def _counts(all_series: _AllSeries) -> Iterator[Metric]:

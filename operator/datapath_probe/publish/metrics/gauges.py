@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from ...api.reasons import Reason
+from ...api.status.past_runs import Outage
 from ...api.status.probe_status import ProbeStatus
 from ...api.vocabulary import HopVerdict, ProbeVerdict
 from ...runs.run_result import RunResult
@@ -19,7 +20,8 @@ BAD = frozenset({HopVerdict.BROKEN, HopVerdict.STALE})
 class Gauges:
     """`success`: whether the expectation was met on every path, None if unknown. `path_counts`: paths of the last run
     by verdict. `hops`: whether each hop is Ok on all paths; hops that are Unknown are left out. `divergence`: (hop,
-    reason, node) of the divergent hop or the segment. Times are seconds since the epoch.
+    reason, node) of the divergent hop or the segment, `outage_place`: those of the current outage. Times are seconds
+    since the epoch.
     """
 
     verdict: ProbeVerdict | None = None
@@ -31,6 +33,7 @@ class Gauges:
     runs_skipped: int = 0
     outages: int = 0
     outage_start: float | None = None
+    outage_place: tuple[str, str, str] | None = None
     last_run: float | None = None
     next_run: float | None = None
 
@@ -48,6 +51,7 @@ class Gauges:
             path_changes=status.path_profile.change_count if status.path_profile else 0,
             outages=status.counters.outages,
             outage_start=outage.start_time.timestamp() if outage else None,
+            outage_place=_outage_place(outage) if outage else None,
             runs_skipped=status.counters.skipped,
             last_run=status.last_run.end_time.timestamp() if status.last_run else None,
             next_run=status.next_run_time.timestamp() if status.next_run_time else None,
@@ -95,3 +99,9 @@ def _divergence(status: ProbeStatus) -> tuple[str, str, str] | None:
     if hop:
         return hop.name, hop.reason, hop.node
     return (SEGMENT, Reason.LOST_IN_TRANSIT, segment.node or "") if segment else None
+
+
+def _outage_place(outage: Outage) -> tuple[str, str, str]:
+    """The hop is empty if the path can't be judged, so that not even a segment is known."""
+    segment = "" if outage.reason in UNSUPPORTED else SEGMENT
+    return outage.hop or segment, outage.reason, outage.node or ""

@@ -7,8 +7,15 @@ so a change is reported only once, even if the operator restarts.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from heapq import nsmallest
 
-from ...api.status.path_profile import NodeAttachment, PathProfile, PodPlacement
+from ...api.status.path_profile import (
+    BACKENDS_LIMIT,
+    SOURCES_LIMIT,
+    NodeAttachment,
+    PathProfile,
+    PodPlacement,
+)
 from ...api.vocabulary import LoadBalancing
 from ...diagnose.finding.path_profile import ObservedAttachment, ObservedPathProfile, changes, merged
 from ...plan.pairs.pairs import Pairs
@@ -100,8 +107,8 @@ def _to_status(profile: ObservedPathProfile, since: float, change: str | None, c
         routing=profile.routing,
         load_balancing=profile.load_balancing,
         endpoint_routes=profile.endpoint_routes,
-        sources=_placements(profile.sources),
-        backends=_placements(profile.backends),
+        sources=_placements(profile.sources, SOURCES_LIMIT),
+        backends=_placements(profile.backends, BACKENDS_LIMIT),
         backend_count=profile.backend_count,
         node_attachments=tuple(
             NodeAttachment(node=node, attach_mode=attachment.attach_mode, programs=attachment.programs)
@@ -126,5 +133,5 @@ def _from_status(profile: PathProfile) -> ObservedPathProfile:
     )
 
 
-def _placements(pods: Mapping[str, str]) -> tuple[PodPlacement, ...]:
-    return tuple(PodPlacement(pod=pod, node=node) for pod, node in sorted(pods.items()))
+def _placements(pods: Mapping[str, str], limit: int) -> tuple[PodPlacement, ...]:
+    return tuple(PodPlacement(pod=pod, node=pods[pod]) for pod in nsmallest(limit, pods))

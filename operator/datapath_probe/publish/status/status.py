@@ -61,9 +61,15 @@ _STALLING = frozenset(
         Reason.UNSUPPORTED_CONFIGURATION,
         Reason.HOST_NETWORK_FORBIDDEN,
         Reason.ADDRESS_FORBIDDEN,
+        Reason.NAME_FORBIDDEN,
         Reason.METHOD_FORBIDDEN,
+        Reason.BODY_TOO_LONG,
         Reason.CONTAINER_USER_FORBIDDEN,
     }
+)
+
+_DELAYED = (
+    "; its requests wait, because its namespace may send no more within a minute (--max-requests-per-minute)"
 )
 
 
@@ -115,7 +121,7 @@ def after_run(
     entry = _history_entry(found, _time(result.ended), path_healthy, update.change)
     capture = found.capture or previous.capture
     handled_capture = probe.meta.capture if record.captured else previous.last_handled_capture
-    ready = _ready(probe, handled_capture, capture, found.path_counts)
+    ready = _ready(probe, handled_capture, capture, found.path_counts, delayed=result.delayed)
     after = _conditions_after(previous, probe, result, counters, ready)
     lasting = outages.after_run(previous.outages, found, expectation_met, after[0], counters)
     counters = outages.counted(counters, previous.outages, lasting)
@@ -170,10 +176,17 @@ def capture_requested(previous: ProbeStatus, probe: Probe, now: float) -> ProbeS
 
 
 def _ready(
-    probe: Probe, handled_capture: str | None, capture: Capture | None, counts: PathCounts | None
+    probe: Probe,
+    handled_capture: str | None,
+    capture: Capture | None,
+    counts: PathCounts | None,
+    *,
+    delayed: bool = False,
 ) -> str:
-    """When the probe runs, which part of its pairs, and when it captures packets if that has to wait."""
-    text = f"runs {probe.spec.schedule}{turns_text(counts)}"
+    """When the probe runs, which part of its pairs, and when it captures packets if that has to wait. `delayed`: its
+    requests wait, too.
+    """
+    text = f"runs {probe.spec.schedule}{turns_text(counts)}{_DELAYED if delayed else ''}"
     at = next_capture(capture)
     if at is None or probe.meta.capture in (None, handled_capture):
         return text

@@ -12,6 +12,7 @@ from ...evidence.errors import EvidenceError
 from ...evidence.reading import Absent, Answer, Unavailable
 from ..maps.policymap import TrafficDirection
 from ..parsing import Json, failed, parser
+from .fqdn_selector import is_for
 from .policy_labels import PolicyRef, policy_of, written_labels
 from .policy_selectors import Selections
 
@@ -160,6 +161,13 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
         proxied=any(peer.proxied for peer in decisive),
         authenticated=any(peer.authenticated for peer in decisive),
     )
+
+
+def allowing_name(policy: EndpointPolicy, traffic: Traffic, host: str) -> tuple[PolicyRef, ...]:
+    """The policies that allow this traffic to the addresses that the agent has learned for this name."""
+    filters = (f for f in policy.filters[traffic.direction] if f.covers(traffic))
+    peers = (peer for f in filters for peer in f.peers if not peer.deny and is_for(peer.selector, host))
+    return tuple(sorted({policy for peer in peers for policy in peer.policies}))
 
 
 def _filter(rule: Json, content: Json) -> Filter:

@@ -1,10 +1,9 @@
 """curl's report → `ClientReport`. Called by `diagnose`.
 
-Source: curl 7.70–8.23 `src/tool_writeout_json.c`, and reports of 7.74, 7.88, 8.14 and 8.23.
+Source: curl 7.70–8.23 `src/tool_writeout.c`, and reports of 7.74, 7.88, 8.14 and 8.23.
 """
 
 import json
-import re
 from dataclasses import replace
 
 from ...addresses import IpAddress, address
@@ -13,30 +12,13 @@ from ...evidence.reading import Answer, Reading, Unavailable
 from ..client_report import ClientFailure, ClientReport, Timings
 from ..parsing import Json, line, parser
 from .curl_exit import CurlExit
-from .tls import certificate_expiry, expiry_line, tls_failure
+from .tls import certificate_expiry, tls_failure
+from .write_out import complaint, members
 
-_TRIES = re.compile(rb"^\* +Trying \[?([0-9a-fA-F.:]{2,45}?)\]?(?::[0-9]{1,5})?\.\.\.\r?$", re.MULTILINE)
-_MOST_TRIED = 16
-_COMPLAINT = re.compile(rb"(?<![^\n])curl: option --?[a-z-]{1,40}: [a-z ]{1,60}(?=\r?\n|\Z)")
 _NOT_ENDED = range(126, 256)  # exit codes of shells: it can't be run, or was killed by a signal
 _LAST_STATUS = 999  # curl accepts any status of three digits
 _LONGEST_TIMEOUT_S = 60.0
 _LATE_S = 5.0  # how long after its timeout curl may end, in a container without CPU time
-
-# The members of the report that are used, in addition to the times.
-_TRIED = "tried"  # not one of curl's: added when a report is saved
-_REPORT_FIELDS = frozenset(
-    {
-        "errormsg",
-        "http_code",
-        "local_ip",
-        "local_port",
-        "remote_ip",
-        "remote_port",
-        "ssl_verify_result",
-        _TRIED,
-    }
-)
 
 # How a request ends that only connects; the second since 8.15.
 _NOTHING_SENT = (CurlExit.READ_ERROR, CurlExit.BAD_FUNCTION_ARGUMENT)
@@ -58,47 +40,16 @@ _FAILURES: dict[int, ClientFailure | None] = {
 
 
 def only_report(stderr: bytes) -> bytes:
-    """The report with only the members that are used here: others contain URLs, including that of a redirect. Nothing
-    else is kept but a complaint about an option: a wrapper of curl may trace the request with its headers. b"{" if it
-    is no report.
+    """The report with only the members that are used here. Nothing else is kept but a complaint about an option: a
+    wrapper of curl may trace the request with its headers. b"{" if it is no report.
     """
     if b"{" not in stderr:
-        return _complaint(stderr)
+        return complaint(stderr)
     try:
-        report = json.loads(_report_of(stderr))
+        kept = members(stderr)
     except (ValueError, RecursionError):
         return b"{"
-    if not isinstance(report, dict):
-        return b"{"
-    kept = {
-        name: value for name, value in report.items() if name in _REPORT_FIELDS or name.startswith("time_")
-    }
-    tried = _tried(stderr)
-    if tried:
-        kept[_TRIED] = tried
-    if expiry := expiry_line(report.get("certs")):
-        kept["certs"] = expiry
-    return json.dumps(kept).encode()
-
-
-def _tried(stderr: bytes) -> list[str]:
-    """The addresses that curl says it tries, in order."""
-    return [found.decode() for found in _TRIES.findall(stderr)[:_MOST_TRIED]]
-
-
-def _report_of(stderr: bytes) -> bytes:
-    """The line of the report, among warnings and what curl says about connections; b"" if there is none."""
-    start = stderr.rfind(b"\n{") + 1 or stderr.find(b"{")
-    if start < 0:
-        return b""
-    end = stderr.rfind(b"}") + 1
-    return stderr[start:end] if end > start else stderr[start:]
-
-
-def _complaint(stderr: bytes) -> bytes:
-    """What curl says about an option that it does not know; options contain nothing of a request."""
-    found = _COMPLAINT.search(stderr)
-    return found[0] if found else b""
+    return b"{" if kept is None else json.dumps(kept).encode()
 
 
 def parse_report(
@@ -139,12 +90,12 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
     if answer.exit_code in _NOT_ENDED:
         message = f"curl: exit code {answer.exit_code}: it was killed, or could not be run"
         return Unavailable(EvidenceError.COMMAND_FAILED, message, answer.at)
-    text = _report_of(answer.stderr)
-    if not text:
-        said = _complaint(answer.stderr).decode() or "nothing"
+    shown = members(answer.stderr)
+    if shown is None:
+        said = complaint(answer.stderr).decode() or "nothing"
         message = f"curl exit {answer.exit_code} without a report (is it older than 7.70?): {said}"
         return Unavailable(EvidenceError.UNPARSABLE, message, answer.at)
-    report = _json(text)
+    report = Json(shown)
     status = report["http_code"].integer(0)
     if not 0 <= status <= _LAST_STATUS:
         raise ValueError("http_code is not a status code")
@@ -170,19 +121,9 @@ def _parse_report(answer: Answer) -> ClientReport | Unavailable:
         remote_port=_port(report["remote_port"]),
         timings=timings,
         body=answer.stdout,
-        tried=tuple(
-            address(ip) for ip in _tried(answer.stderr) or [ip.text() for ip in report[_TRIED] or ()]
-        ),
+        tried=tuple(address(ip.text()) for ip in report["tried"] or ()),
         certificate_expires=certificate_expiry(report["certs"].text("")),
     )
-
-
-def _json(text: bytes) -> Json:
-    """Without the decoder's message, which may quote what a wrapper of curl has printed."""
-    try:
-        return Json(json.loads(text))
-    except ValueError:
-        raise ValueError("what it printed is not a report") from None
 
 
 def _time(shown: Json) -> float:

@@ -9,6 +9,7 @@ Source: curl 7.70–8.23 `src/tool_parsecfg.c` (quoting), `docs/cmdline-opts/max
 from dataclasses import dataclass
 
 from ...addresses import IpAddress, IpFamily, parse_address, with_port
+from .write_out import template
 
 # What a server can make the source pod read. curl ends the transfer at the size if the response announces its length,
 # and since 8.4 any transfer; before, the rate and the timeout limit a response of unknown length.
@@ -85,7 +86,7 @@ def argv(request: CurlRequest) -> tuple[tuple[str, ...], bytes]:
         "--max-time",
         f"{request.timeout_s:g}",  # before 7.87 curl expects the decimal separator of the locale: avoid it
         "--write-out",
-        "%{stderr}%{json}",
+        template(certificates=request.protocol == "https"),
     ]
     if request.show_addresses:
         words.append("--verbose")  # the report of a failed connection has no address

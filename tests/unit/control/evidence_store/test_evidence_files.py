@@ -76,6 +76,37 @@ def test_the_total_size_is_bounded(tmp_path: Path) -> None:
     assert sorted(path.name.split(".")[-3] for path in tmp_path.iterdir()) == ["run1", "run2", "run3"]
 
 
+OUTAGE = RunKind(ProbeVerdict.BROKEN, failing_since=1, outage=True)
+
+
+def probes_in(directory: Path, namespace: str) -> set[str]:
+    return {path.name.split(".")[1] for path in directory.glob(f"{namespace}.*")}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_namespace_within_its_share_loses_nothing_to_one_that_has_more(
+    tmp_path: Path, restarts: bool
+) -> None:
+    limit = 6 * len(BUNDLE.to_json())
+    files = EvidenceFiles(tmp_path, directory_limit_bytes=limit)
+    for number in range(3):
+        files.save("modest", f"probe{number}", run(number), HEALTHY)
+    for number in range(3, 30):
+        if restarts:
+            files = EvidenceFiles(tmp_path, directory_limit_bytes=limit)
+        files.save("greedy", f"probe{number}", run(number), OUTAGE)
+    assert probes_in(tmp_path, "modest") == {"probe0", "probe1", "probe2"}
+    assert probes_in(tmp_path, "greedy") == {"probe27", "probe28", "probe29"}
+
+
+def test_a_namespace_uses_what_others_leave(tmp_path: Path) -> None:
+    files = EvidenceFiles(tmp_path, directory_limit_bytes=6 * len(BUNDLE.to_json()))
+    files.save("modest", "probe", run(0), HEALTHY)
+    for number in range(1, 10):
+        files.save("default", f"probe{number}", run(number), OUTAGE)
+    assert (len(probes_in(tmp_path, "modest")), len(probes_in(tmp_path, "default"))) == (1, 5)
+
+
 def test_files_with_other_names_are_not_touched(tmp_path: Path) -> None:
     others = ("default.landing.old.run1.json", "default.landing.json", "notes.txt", "lost+found")
     for name in others:

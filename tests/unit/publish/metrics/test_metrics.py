@@ -303,3 +303,17 @@ def test_skipped_runs_are_counted() -> None:
         status = statuses.after_run(status, probe(), run, NextRun(NOW + 60, skipped=3))
         metrics.run_ended(REF, status, run)
     assert of(scrape(metrics), "runs_skipped_total") == {(): 6}
+
+
+def test_the_current_outage_has_the_place_of_the_first_run_that_names_a_hop() -> None:
+    metrics = after([lost()])
+    assert of(scrape(metrics), "outage_info") == {("segment", "", "LostInTransit"): 1}
+    elsewhere = diverging(ProbeVerdict.BROKEN, HopName.ENDPOINT_LOOKUP, Reason.ENDPOINT_ENTRY_MISSING)
+    samples = scrape(after([lost(), diverging(), elsewhere, unknown(), lost()]))
+    assert of(samples, "outage_info") == {("ipcache-lookup", "node2", "WrongTunnelEndpoint"): 1}
+    assert of(scrape(after([diverging(), healthy()])), "outage_info") == {}
+
+
+def test_an_outage_of_a_path_that_cannot_be_judged_has_no_place() -> None:
+    samples = scrape(after([unjudged(met=False)]))
+    assert of(samples, "outage_info") == {("", "", "UnsupportedConfiguration"): 1}

@@ -1,6 +1,7 @@
 """The status of a probe that selects its pods: what it stands for, which pairs were not run, and its path profile."""
 
 import json
+import time
 from dataclasses import replace
 
 from datapath_probe.api.bounds import SIZE_LIMIT_BYTES
@@ -95,6 +96,20 @@ def test_gauges_do_not_depend_on_which_paths_are_shown() -> None:
     assert dict(gauges.hops)["ipcache-lookup"] is False
     assert dict(gauges.hops)["ipam"] is True
     assert dict(gauges.path_counts) == {"Healthy": 40, "Degraded": 0, "Broken": 1, "Unknown": 0}
+
+
+def test_the_path_profile_of_thousands_of_pods_costs_little_more_than_that_of_those_that_are_kept() -> None:
+    def update_s(number: int) -> float:
+        nodes = {f"star-{n}": f"node{n % 3}" for n in range(number)}
+        pairs = replace(PAIRS, selected=(Selected("", nodes), Selected("", nodes)))
+        found, tracker = result(from_pod(healthy(DIRECT), 1), pairs=pairs), PathProfileTracker()
+        known = tracker.update(None, found).profile
+        began = time.process_time()
+        tracker.update(known, found)
+        return time.process_time() - began
+
+    few_s, many_s = (min(update_s(number) for _ in range(5)) for number in (100, 5000))
+    assert many_s < 12 * few_s
 
 
 def test_the_path_profile_is_that_of_all_pairs_whichever_have_their_turn() -> None:

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import replace
 
 from datapath_probe.evidence.reading import Answer, Unavailable
+from datapath_probe.kube.exec.one_shot import STDERR_END, STDERR_LIMIT, Capped
 from datapath_probe.sources.client_report import ClientReport
 from datapath_probe.sources.curl.curl_exit import CurlExit
 from datapath_probe.sources.curl.report import parse_report
@@ -37,13 +38,15 @@ def request_to(server: Server, **changes: object) -> CurlRequest:
 
 
 def run(request: CurlRequest, **environment: str) -> ClientReport | Unavailable:
-    """Send it, and parse the report."""
+    """Send it, and parse the report, with as much of it as an exec keeps."""
     words, stdin = argv(request)
     done = subprocess.run(
         words, input=stdin, capture_output=True, timeout=30, env=os.environ | environment, check=False
     )
+    stderr = Capped("curl", STDERR_LIMIT, STDERR_END)
+    stderr.add(done.stderr)
     return parse_report(
-        Answer(done.returncode, done.stdout, done.stderr, at=0.0, duration_s=0.0),
+        Answer(done.returncode, done.stdout, stderr.kept, at=0.0, duration_s=0.0),
         protocol=request.protocol,
     )
 

@@ -18,7 +18,10 @@ policy = any
 commonName = supplied
 [names]
 subjectAltName = {names}
+[many]
+subjectAltName = {names},{many}
 """
+MANY = ",".join(f"DNS:host-{number}.many.names.example.test" for number in range(1200))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Pki:
     def create(cls, folder: Path) -> "Pki":
         (folder / "index.txt").touch()
         (folder / "serial").write_text("01")
-        (folder / "ca.cnf").write_text(_CA.format(names=NAMES))
+        (folder / "ca.cnf").write_text(_CA.format(names=NAMES, many=MANY))
         return cls(folder)
 
     def authority(self, name: str) -> Certificate:
@@ -54,13 +57,17 @@ class Pki:
         self._openssl("req", "-x509", *_KEY, *files, *names, *_subject(name))
         return self._made(name)
 
-    def signed(self, name: str, ca: Certificate, begin: str, end: str) -> Certificate:
-        """A certificate for `NAMES`, valid from `begin` to `end` (YYYYMMDD)."""
+    def signed(
+        self, name: str, ca: Certificate, begin: str, end: str, extensions: str = "names"
+    ) -> Certificate:
+        """A certificate for `NAMES`, valid from `begin` to `end` (YYYYMMDD). `extensions`: names or many."""
         self._openssl("req", *_KEY, "-keyout", f"{name}.key", "-out", f"{name}.csr", *_subject(name))
         issuer = ("-cert", str(ca.certificate), "-keyfile", str(ca.key))
         valid = ("-startdate", f"{begin}000000Z", "-enddate", f"{end}000000Z")
         request = ("-in", f"{name}.csr", "-out", f"{name}.crt")
-        self._openssl("ca", "-batch", "-config", "ca.cnf", "-extensions", "names", *issuer, *valid, *request)
+        self._openssl(
+            "ca", "-batch", "-config", "ca.cnf", "-extensions", extensions, *issuer, *valid, *request
+        )
         return self._made(name)
 
     def _made(self, name: str) -> Certificate:

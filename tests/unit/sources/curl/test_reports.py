@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import socket
+from ipaddress import ip_address
 
 import pytest
 
@@ -66,6 +67,26 @@ def test_a_response_that_does_not_end_is_read_at_a_limited_rate(server: Server) 
     else:
         assert report.failure is ClientFailure.TIMED_OUT
     assert len(report.body) < 3 * 4 * MIB + 8 * MIB  # the first second may exceed the rate
+
+
+@pytest.mark.parametrize("show_addresses", [False, True])
+def test_long_headers_of_a_response_do_not_hide_the_verdict(server: Server, show_addresses: bool) -> None:
+    """Less than the 100 KiB and 300 KiB that curl accepts of one header and of all."""
+    headers = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 9_000) for number in range(10))
+    server.response = b"HTTP/1.1 200 OK\r\n" + headers + b"Content-Length: 2\r\n\r\nok"
+    request = request_to(server, show_addresses=show_addresses)
+    report = report_of(request)
+    assert (report.failure, report.status, report.local_port) == (None, 200, request.local_port)
+    assert (report.body, report.body_cut) == (b"ok", False)
+    assert report.tried == ((ip_address(server.host),) if show_addresses else ())
+
+
+def test_a_message_that_curl_does_not_know_is_none() -> None:
+    """As curl 7.74 prints it."""
+    stderr = b"\nerrormsg:curl: unknown --write-out variable: 'errormsg'\n\n" + b'{"http_code":"000"}\n'
+    report = parse_report(Answer(7, b"", stderr, at=0.0, duration_s=0.0))
+    assert isinstance(report, ClientReport)
+    assert (report.error, report.status) == ("", 0)
 
 
 def test_refused(server: Server) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from datapath_probe.evidence.reading import Answer
+from datapath_probe.evidence.reading import LEFT_OUT, Answer
 from datapath_probe.sources.client_report import TLS_REFUSALS, ClientFailure, ClientReport
 from datapath_probe.sources.curl.report import only_report, parse_report
-from datapath_probe.sources.curl.request import argv
+from datapath_probe.sources.curl.request import Tls, argv
 from datapath_probe.sources.curl.tls import certificate_expiry, tls_failure
 from unit.sources.curl.curl_runs import free_port, report_of
 from unit.sources.curl.pki import Pki
-from unit.sources.curl.tls_servers import EXPIRES, Case, cases, request_of, serving
+from unit.sources.curl.tls_servers import EXPIRES, Case, cases, request_of, serving, tls_server
 
 needs_curl = pytest.mark.skipif(
     not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl, openssl"
@@ -98,6 +98,28 @@ def test_the_name_of_the_server_changes_no_address(all_cases: Mapping[str, Case]
 def test_no_other_protocol_is_possible(protocol: str, scheme: str) -> None:
     words, _ = argv(request_of(Case(lambda _: None, None, protocol=protocol), 80))
     assert words[words.index("--proto") + 1] == scheme
+
+
+@needs_curl
+def test_a_certificate_with_many_names_hides_neither_the_verdict_nor_the_expiry(tmp_path: Path) -> None:
+    pki = Pki.create(tmp_path)
+    ca = pki.authority("ca")
+    certificate = pki.signed("many", ca, "20200101", EXPIRES, "many")
+    case = Case(tls_server(certificate), None, Tls(trusted=ca.pem))
+    with serving(case.behavior) as (port, _):
+        request = request_of(case, port)
+        report = report_of(request)
+    assert (report.failure, report.status, report.local_port) == (None, 200, request.local_port)
+    assert report.certificate_expires == datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+
+
+def test_the_expiry_of_another_certificate_is_not_that_of_the_server() -> None:
+    stderr = (
+        b"Subject:CN = a" + LEFT_OUT + b"Expire date:Jan  1 00:00:00 2099 GMT\n" + b'{"http_code":"200"}\n'
+    )
+    report = parse_report(Answer(0, b"", stderr, at=0.0, duration_s=0.0), protocol="https")
+    assert isinstance(report, ClientReport)
+    assert (report.status, report.certificate_expires) == (200, None)
 
 
 @needs_curl

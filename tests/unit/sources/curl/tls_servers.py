@@ -51,29 +51,36 @@ def cases(pki: Pki) -> Mapping[str, Case]:
     handshake, wants = ClientFailure.HANDSHAKE_FAILED, ClientFailure.CLIENT_CERTIFICATE_REQUIRED
     cut = ClientFailure.CUT_SHORT
     return {
-        "good": Case(_tls(good), None, trusting),
-        "several CAs": Case(_tls(good), None, Tls(trusted=other.pem + ca.pem)),
-        "another name": Case(_tls(good), None, replace(trusting, server_name="named.test")),
-        "not verified": Case(_tls(expired), None, Tls(verify=False)),
-        "unknown CA": Case(_tls(good), ClientFailure.UNKNOWN_CA, Tls(trusted=other.pem)),
-        "self-signed": Case(_tls(other), ClientFailure.UNKNOWN_CA, trusting),
+        "good": Case(tls_server(good), None, trusting),
+        "several CAs": Case(tls_server(good), None, Tls(trusted=other.pem + ca.pem)),
+        "another name": Case(tls_server(good), None, replace(trusting, server_name="named.test")),
+        "not verified": Case(tls_server(expired), None, Tls(verify=False)),
+        "unknown CA": Case(tls_server(good), ClientFailure.UNKNOWN_CA, Tls(trusted=other.pem)),
+        "self-signed": Case(tls_server(other), ClientFailure.UNKNOWN_CA, trusting),
         "wrong name": Case(
-            _tls(good), ClientFailure.CERTIFICATE_NAME_MISMATCH, replace(trusting, server_name="wrong.test")
+            tls_server(good),
+            ClientFailure.CERTIFICATE_NAME_MISMATCH,
+            replace(trusting, server_name="wrong.test"),
         ),
-        "expired": Case(_tls(expired), ClientFailure.CERTIFICATE_EXPIRED, trusting),
-        "not yet valid": Case(_tls(future), ClientFailure.CERTIFICATE_NOT_YET_VALID, trusting),
-        "client certificate, TLS 1.3": Case(_tls(good, wants=ca), wants, trusting, ended=cut),
-        "old TLS": Case(_tls(good, most=ssl.TLSVersion.TLSv1), handshake, trusting),
+        "expired": Case(tls_server(expired), ClientFailure.CERTIFICATE_EXPIRED, trusting),
+        "not yet valid": Case(tls_server(future), ClientFailure.CERTIFICATE_NOT_YET_VALID, trusting),
+        "client certificate, TLS 1.3": Case(tls_server(good, wants=ca), wants, trusting, ended=cut),
+        "old TLS": Case(tls_server(good, most=ssl.TLSVersion.TLSv1), handshake, trusting),
         "no TLS": Case(_plain, handshake, trusting),
         "reset": Case(_reset, cut, trusting, ended=handshake),
         "closed": Case(_closed, cut, trusting, ended=handshake),
-        "unreadable CAs": Case(_tls(good), ClientFailure.TRUST_STORE_UNREADABLE, Tls(trusted="nothing")),
+        "unreadable CAs": Case(
+            tls_server(good), ClientFailure.TRUST_STORE_UNREADABLE, Tls(trusted="nothing")
+        ),
         "TCP": Case(_silent, None, DEFAULT, "tcp"),
-        "TCP, and TLS": Case(_tls(good), None, DEFAULT, "tcp"),
+        "TCP, and TLS": Case(tls_server(good), None, DEFAULT, "tcp"),
     }
 
 
-def _tls(own: Certificate, wants: Certificate | None = None, most: ssl.TLSVersion | None = None) -> Behavior:
+def tls_server(
+    own: Certificate, wants: Certificate | None = None, most: ssl.TLSVersion | None = None
+) -> Behavior:
+    """Respond to a request over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(own.certificate, own.key)
     if wants:

@@ -1,0 +1,69 @@
+"""The runs that wait to be saved. Held by `evidence_saver`.
+
+In: runs with their sizes. Out: one at a time; namespaces take turns. If there is no room, the namespace that has the
+most waiting loses its newest run.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from ...api.probe import Probe
+from ...publish.status.saved_run import RunKind
+from ...runs.run_result import RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRun:
+    """A run that ended. `size_bytes`: of its evidence in memory."""
+
+    probe: Probe
+    record: RunRecord
+    kind: RunKind
+    size_bytes: int
+
+
+class WaitingRuns:
+    """`total_bytes`: of all that wait, and of those that were taken and are not yet `done`."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.total_bytes = 0
+        self._limit_bytes = limit_bytes
+        self._runs: dict[str, deque[WaitingRun]] = {}  # by namespace, whose turn it is first
+        self._some = asyncio.Event()
+
+    def put(self, run: WaitingRun) -> tuple[WaitingRun, ...]:
+        """Add a run. Returns the runs that there is no room for, this one or others."""
+        namespace = run.probe.meta.namespace
+        left_out: list[WaitingRun] = []
+        while self.total_bytes + run.size_bytes > self._limit_bytes:
+            largest = max(self._runs, key=self._bytes_of, default=namespace)
+            if self._bytes_of(largest) <= self._bytes_of(namespace) + run.size_bytes:
+                return (*left_out, run)
+            left_out.append(self._runs[largest].pop())
+            self.done(left_out[-1])
+            if not self._runs[largest]:
+                del self._runs[largest]
+        self._runs.setdefault(namespace, deque()).append(run)
+        self.total_bytes += run.size_bytes
+        self._some.set()
+        return tuple(left_out)
+
+    async def take(self) -> WaitingRun:
+        """The oldest run of the namespace whose turn it is, once there is one."""
+        while not self._runs:
+            self._some.clear()
+            await self._some.wait()
+        namespace = next(iter(self._runs))
+        runs = self._runs.pop(namespace)
+        run = runs.popleft()
+        if runs:
+            self._runs[namespace] = runs
+        return run
+
+    def done(self, run: WaitingRun) -> None:
+        """The run needs no room any more."""
+        self.total_bytes -= run.size_bytes
+
+    def _bytes_of(self, namespace: str) -> int:
+        return sum(run.size_bytes for run in self._runs.get(namespace, ()))
