@@ -24,10 +24,16 @@ KEEP = {"helm.sh/resource-policy": "keep"}
 TAG: Values = {"image": {"tag": "dev"}}
 """The tag that users of kustomize replace, too."""
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 SAME: Mapping[str, Values] = {
     "base": {},
     "overlays/all-namespaces": {"sources": {"allNamespaces": True}},
     "overlays/cilium-namespace": {"cilium": {"namespace": "cilium"}},
+    "overlays/control-plane": {
+        "hostNetwork": True,
+        "nodeSelector": {CONTROL_PLANE: ""},
+        "tolerations": [{"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}],
+    },
 }
 """Kustomization → values."""
 
@@ -61,6 +67,12 @@ def _compared(found: Object) -> Object:
 def kustomized(folder: Path) -> Named:
     """Without the namespace: helm creates it before it installs the chart."""
     return named(one for one in build(folder) if one["kind"] != "Namespace")
+
+
+def test_every_overlay_is_compared() -> None:
+    assert {f"overlays/{folder.name}" for folder in (MANIFESTS / "overlays").iterdir()} == SAME.keys() - {
+        "base"
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)
