@@ -74,8 +74,10 @@ class Bench:
     def _save(self, fault: Fault, status: Object) -> None:
         """Copy the run's evidence to the name of the fault, for `datapath-probe replay`."""
         until = time.monotonic() + _SAVED_S
-        while not (found := list(self.evidence.glob(f"*.{status['lastRun']['id']}.json"))):
+        run = status["lastRun"]["id"]
+        while not (found := sorted(self.evidence.glob(f"*.{run}.*.json"))):
             if time.monotonic() > until:
+                say(f"· no evidence of run {run} was saved")
                 return
             time.sleep(0.05)
         shutil.copy(found[0], self.saved / f"{fault.name}.json")
