@@ -125,13 +125,13 @@ def looked_at() -> None:
 @pytest.mark.parametrize(
     ("name", "step", "looks"),
     [
-        ("one of a selector", selected, 4),
-        ("one per node", selected, 4),
-        ("all with an expression", selected, 5),
-        ("mesh of a workload", selected, 5),
-        ("each backend", selected, 7),
-        ("each backend", planned, 11),
-        ("a Service", planned, 11),
+        ("one of a selector", selected, 8),
+        ("one per node", selected, 8),
+        ("all with an expression", selected, 10),
+        ("mesh of a workload", selected, 10),
+        ("each backend", selected, 14),
+        ("each backend", planned, 20),
+        ("a Service", planned, 20),
     ],
 )
 def test_no_turn_costs_more_than_a_few_looks_at_each_pod(name: str, step: Step, looks: float) -> None:
