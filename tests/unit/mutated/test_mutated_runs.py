@@ -22,6 +22,7 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
+from datapath_probe.sources.agent import map_pressure
 from unit.api.crd_schema import assert_accepted
 from unit.mutated.mutations import MAX_EXAMPLES, Mutated, mutated_run, mutated_runs
 from unit.publish.samples import NOW, probe, record
@@ -86,12 +87,16 @@ def test_a_request_that_succeeded_is_never_broken(mutated: Mutated, confirmation
 
 @given(healthy_runs)
 def test_an_answer_about_one_hop_names_no_other(mutated: Mutated) -> None:
-    """A hop is named for what its own check read, or for the traces of the connection."""
+    """A hop is named for what its own check read, for how full the maps of its node are, or for the traces of the
+    connection.
+    """
     cache = KnownFindings()
     diagnosis = diagnose(mutated.run, cache, SNAPSHOT)
-    if diagnosis.divergence:
+    named = diagnosis.divergence
+    if named:
         traces = {fact for fact in mutated.facts if fact.kind in TRACES}
-        assert traces | (_read_for(diagnosis.divergence.hop, cache) & mutated.facts), diagnosis.divergence
+        read = {*_read_for(named.hop, cache), map_pressure.fact(named.node)}
+        assert traces | (read & mutated.facts), named
 
 
 def _read_for(hop: HopName, cache: KnownFindings) -> frozenset[Fact]:
