@@ -13,6 +13,7 @@ from e2e.galaxy import NAMESPACE, Galaxy
 from e2e.operator_deploy import Operator
 from e2e.probes import Probes, brief, divergence, facts, hop
 from e2e.specs import LANDING, secure, to_pod
+from e2e.waiting import until
 from faults.inject import application, tls
 from faults.inject.policies import Direction, enforced, policy
 from lab.cluster import Lab
@@ -39,11 +40,15 @@ def test_https_with_a_ca_of_the_namespace(probes: Probes, galaxy: Galaxy, operat
     assert "nameLookup" in request["timings"]
     response = facts(status, "destination-response", "observed")
     assert response["tls"].endswith(" ms")
-    expires = datetime(2099, 1, 1, tzinfo=UTC).timestamp()
-    metrics = operator.metrics()
     name = {"namespace": NAMESPACE, "probe": "https"}
-    assert metrics.value("datapath_probe_certificate_expiry_timestamp_seconds", **name) == expires
-    assert metrics.value("datapath_probe_request_phase_seconds", phase="tls", **name)
+
+    def expiry() -> float | None:
+        return operator.metrics().value("datapath_probe_certificate_expiry_timestamp_seconds", **name)
+
+    # a scrape may be as old as the status is new
+    until("a scrape has the certificate", expiry, timeout_s=10)
+    assert expiry() == datetime(2099, 1, 1, tzinfo=UTC).timestamp()
+    assert operator.metrics().value("datapath_probe_request_phase_seconds", phase="tls", **name)
 
 
 def test_the_server_name_is_the_host_of_the_request(probes: Probes, galaxy: Galaxy) -> None:
