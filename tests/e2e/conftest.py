@@ -21,8 +21,9 @@ from lab import preconditions
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
-# These switch the lab through all modes and have their own target: `make e2e-modes`.
-collect_ignore = [] if os.environ.get("E2E_MODES") else ["test_modes.py", "test_ordinary.py"]
+# These take long and have targets of their own, which set the variable: `make e2e-modes`, `make e2e-monitoring`.
+SLOW = {"E2E_MODES": ["test_modes.py", "test_ordinary.py"], "E2E_MONITORING": ["test_monitoring.py"]}
+collect_ignore = [file for variable, files in SLOW.items() if not os.environ.get(variable) for file in files]
 
 # Tests of upgrades and mode switches use the default windows.
 SHORT = Windows(pod_starting_s=2, endpoints_spreading_s=2, agent_starting_s=5)
