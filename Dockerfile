@@ -23,9 +23,6 @@ RUN if [ "$WHEELS" = local ]; then mkdir /wheel && cp datapath_probe-*.whl /whee
 RUN pip install --no-deps /wheel/*.whl && pip uninstall --yes pip
 
 FROM ${BASE}
-LABEL org.opencontainers.image.title="datapath-probe" \
-      org.opencontainers.image.description="Probes paths through Cilium and names the broken hop" \
-      org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/datapath-probe /opt/datapath-probe
 ENV PATH=/opt/datapath-probe/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # Each exec's TLS connection takes a buffer of 256 KiB for a moment: outside the heap it leaves no hole there.
@@ -34,3 +31,15 @@ USER 65532:65532
 WORKDIR /tmp
 ENTRYPOINT ["datapath-probe"]
 CMD ["run"]
+# Of a release: its version, its commit, and where its sources are. Last: a new value costs no layer.
+ARG BASE
+ARG VERSION=
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="datapath-probe" \
+      org.opencontainers.image.description="Probes paths through Cilium and names the broken hop" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${BASE}"

@@ -48,9 +48,10 @@ fmt: $(VENV) ## format the code, and mend what can be mended
 lint: $(VENV) words ## style, common mistakes and denied words
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 words: $(VENV) ## words that code and docs must not use, with the terms to use instead
-	$(BIN)/python tests/words.py operator tests docs manifests charts crds README.md Makefile
+	$(BIN)/python tests/words.py operator tests docs manifests charts crds README.md SECURITY.md CONTRIBUTING.md Makefile
 
 types: $(VENV) ## static types
 	$(BIN)/mypy
@@ -89,11 +90,14 @@ e2e-monitoring: $(VENV) ## Prometheus and Alertmanager on the lab: what pages, a
 
 # --- to deploy it --------------------------------------------------------------------------------
 
+LABELS = --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/datapath_probe/__init__.py)" \
+	--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)"
+
 .PHONY: image
 image: ## build the operator's image for a registry: IMAGE=registry/name:tag
 	@test -n "$(IMAGE)" || { echo "say which: make image IMAGE=registry/datapath-probe:tag" >&2; exit 2; }
-	@if docker info >/dev/null 2>&1; then docker build --tag "$(IMAGE)" .; \
-	elif command -v buildah >/dev/null; then buildah bud --layers --tag "$(IMAGE)" .; \
+	@if docker info >/dev/null 2>&1; then docker build $(LABELS) --tag "$(IMAGE)" .; \
+	elif command -v buildah >/dev/null; then buildah bud --layers $(LABELS) --tag "$(IMAGE)" .; \
 	else echo "make image needs docker or buildah" >&2; exit 1; fi
 
 .PHONY: sbom
@@ -101,6 +105,13 @@ sbom: $(VENV) ## list what the image installs, with hashes, as CycloneDX: build/
 	@mkdir -p build
 	$(BIN)/python -W ignore -m cyclonedx_py requirements --output-reproducible --pyproject pyproject.toml \
 		--output-file build/sbom.cdx.json requirements.txt
+
+.PHONY: release-notes release-image
+release-notes: $(VENV) ## print the notes of a release: TAG=v1.2.3
+	@PYTHONPATH=tests $(BIN)/python -m release notes "$(TAG)"
+
+release-image: $(VENV) ## let chart and manifests name the released image: IMAGE=registry/name DIGEST=sha256:…
+	PYTHONPATH=tests $(BIN)/python -m release image "$(IMAGE)" "$(DIGEST)"
 
 # For machines with Docker, kind and the cilium CLI. Not exercised by this project's CI, which has no Docker.
 KIND_CLUSTER := datapath-probe
