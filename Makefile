@@ -31,7 +31,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check chart-check unit rules-test integration
 ON_THE_LAB := programs e2e
-NIGHTLY := linear mutated programs test-lab e2e-modes e2e-monitoring
+NIGHTLY := linear mutated programs test-lab e2e-modes e2e-ipv6 e2e-monitoring
 
 .PHONY: test test-nightly
 test: $(VENV) ## everything; the last line counts all tests
@@ -82,7 +82,11 @@ linear: $(VENV) ## 4 MiB of its worst case for every parser; ≈ 1 min, in `make
 
 .PHONY: e2e-modes
 e2e-modes: $(VENV) ## every mode and version of the datapath, ordinary policies and settings, an upgrade while probes run; ≈ 40 min, in `make test-nightly`
-	@E2E_MODES=1 tests/e2e/run.sh $(BIN) "tests/e2e/test_modes.py tests/e2e/test_ordinary.py"
+	@E2E_MODES=1 tests/e2e/run.sh $(BIN) "tests/e2e/test_modes.py tests/e2e/test_ordinary.py tests/e2e/test_egress_gateway.py"
+
+.PHONY: e2e-ipv6
+e2e-ipv6: $(VENV) ## a dual-stack lab in every mode, in `make test-nightly`
+	@E2E_IPV6=1 LAB_IP=dual tests/e2e/run.sh $(BIN) "tests/e2e/test_ipv6.py tests/e2e/test_ipv6_modes.py"
 
 .PHONY: e2e-monitoring
 e2e-monitoring: $(VENV) ## Prometheus and Alertmanager on the lab: what pages, and what does not; ≈ 8 min, in `make test-nightly`

@@ -21,8 +21,12 @@ from lab import preconditions
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 
-# These take long and have targets of their own, which set the variable: `make e2e-modes`, `make e2e-monitoring`.
-SLOW = {"E2E_MODES": ["test_modes.py", "test_ordinary.py"], "E2E_MONITORING": ["test_monitoring.py"]}
+# These take long and have targets of their own, which set the variable: `make e2e-modes`, ….
+SLOW = {
+    "E2E_MODES": ["test_modes.py", "test_ordinary.py", "test_egress_gateway.py"],
+    "E2E_IPV6": ["test_ipv6_modes.py"],
+    "E2E_MONITORING": ["test_monitoring.py"],
+}
 collect_ignore = [file for variable, files in SLOW.items() if not os.environ.get(variable) for file in files]
 
 # Tests of upgrades and mode switches use the default windows.

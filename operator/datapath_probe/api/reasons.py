@@ -142,6 +142,7 @@ class Reason(StrEnum):
     EXIT_ROUTE_MISSING = "ExitRouteMissing"
     NOT_MASQUERADED = "NotMasqueraded"
     WRONG_MASQUERADE_ADDRESS = "WrongMasqueradeAddress"
+    NO_EGRESS_GATEWAY = "NoEgressGateway"
     LOST_OUTSIDE_CLUSTER = "LostOutsideCluster"
     NODE_ROUTE_MISSING = "NodeRouteMissing"
     NEIGHBOR_UNREACHABLE = "NeighborUnreachable"

@@ -36,6 +36,8 @@ class FactKind(StrEnum):
     REVERSE_NAT_ENTRY = "reverse-nat-entry"
     CONNTRACK_ENTRY = "conntrack-entry"
     NAT_ENTRY = "nat-entry"
+    EGRESS_GATEWAY_ENTRY = "egress-gateway-entry"
+    MASQUERADE_EXCEPTION = "masquerade-exception"
     POLICY_PROGRAM = "policy-program"
     ENDPOINT_TAIL_CALL = "endpoint-tail-call"
     OVERLAY_TAIL_CALL = "overlay-tail-call"
@@ -160,6 +162,8 @@ PARAMETERS: Final[Mapping[FactKind, Parameters]] = {
     FactKind.REVERSE_NAT_ENTRY: _of(id=_PORT, family=_FAMILY),
     FactKind.CONNTRACK_ENTRY: Parameters(_CONNTRACK, {}),
     FactKind.NAT_ENTRY: Parameters(_TUPLE, {}),
+    FactKind.EGRESS_GATEWAY_ENTRY: _of(source=address, destination=address),
+    FactKind.MASQUERADE_EXCEPTION: _of(destination=address),
     FactKind.POLICY_PROGRAM: _of(endpoint=_endpoint),
     FactKind.ENDPOINT_TAIL_CALL: _of(endpoint=_endpoint, index=_LONG),
     FactKind.OVERLAY_TAIL_CALL: _of(index=_LONG),

@@ -28,7 +28,16 @@ from datapath_probe.sources.curl.report import parse_report as parse_curl_report
 from datapath_probe.sources.flows import hubble, monitor
 from datapath_probe.sources.flows.flow import Flows
 from datapath_probe.sources.iproute2 import links, neighbors, qdisc, ss, tc_filters, uptime
-from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, natmap, policymap
+from datapath_probe.sources.maps import (
+    conntrack,
+    egress_gateway,
+    ipcache,
+    ipmasq,
+    lbmap,
+    lxcmap,
+    natmap,
+    policymap,
+)
 from datapath_probe.sources.netfilter import iptables
 from unit.sources.golden import everything, printed
 
@@ -40,10 +49,12 @@ MAPS: dict[str, tuple[Callable[[Reading], object], type]] = {
     "reverse NAT": (lbmap.parse_revnat, lbmap.RevNatRecord),
     "conntrack": (conntrack.parse, conntrack.CtEntry),
     "NAT": (natmap.parse, natmap.NatEntry),
+    "egress gateway": (egress_gateway.parse, egress_gateway.EgressGateway),
     "policy": (policymap.parse, policymap.PolicyEntry),
     "call": (bpftool.parse_call, int),
 }
 PARSERS = MAPS | {
+    "ip-masq-agent": (ipmasq.parse, bool),
     "map id": (bpftool.parse_map_id, int),
     "program": (bpftool.parse_prog, bpftool.Program),
     "attached": (bpftool.parse_attached, tuple),

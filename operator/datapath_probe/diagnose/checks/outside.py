@@ -16,6 +16,8 @@ from ...plan.path import ExpectedHop
 from ...sources.bpf.bpftool import Direction
 from ...sources.iproute2 import links
 from ...sources.iproute2.links import CILIUM_HOST
+from ...sources.maps import egress_gateway
+from ...sources.maps.egress_gateway import EgressGateway
 from ...sources.netfilter import masquerade_rules
 from ..context import CheckContext
 from ..datapath.departure import Departure, by_bpf, by_netfilter
@@ -39,20 +41,19 @@ _LOOPBACK = "lo"
 def check_masquerade(context: CheckContext, expected: ExpectedHop) -> Finding:
     """Packets get an address of the node, or keep the pod's, as configured."""
     hop = context.hop(expected, f"source address towards {context.address}")
-    config = context.agent_config(expected.node)
-    if isinstance(config, Unavailable):
-        return hop.unknown(config)
-    if config.egress_gateway:
-        return hop.not_followed("an egress gateway may send these packets out through another node")
-    how = masquerading(config, context.address)
+    how = masquerading(context)
+    if isinstance(how, Unavailable):
+        return hop.unknown(how)
+    if isinstance(how, EgressGateway):
+        return _by_gateway(context, hop, how)
     hop.intent(how.value)
-    if how is Masquerading.UNKNOWN:
-        return hop.not_followed(how.value)
-    if how is Masquerading.NONE:
-        return hop.ok(f"{how.value}, as configured")
     if how is Masquerading.BY_BPF:
         return _by_bpf(context, hop)
-    return _by_iptables(context, hop)
+    return (
+        _by_iptables(context, hop)
+        if how is Masquerading.BY_IPTABLES
+        else hop.ok(f"{how.value}, as configured")
+    )
 
 
 def check_cluster_exit(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -80,6 +81,26 @@ def check_cluster_exit(context: CheckContext, expected: ExpectedHop) -> Finding:
 
 
 # ---- masquerade
+
+
+def _by_gateway(context: CheckContext, hop: HopCheck, gateway: EgressGateway) -> Finding:
+    """The gateway is judged only if it is the source's own node."""
+    node, fact = (
+        hop.expected.node,
+        egress_gateway.entry(hop.expected.node, context.source.ip, context.address),
+    )
+    hop.programmed(f"through egress gateway {gateway.node or '-'}", {"gateway": gateway.node or ""})
+    selected = f"an egress gateway policy applies to packets from {context.source.ip} to {context.address}"
+    if gateway.node is None:
+        message = f"{selected}, but no node is its gateway: {node} drops them"
+        return hop.stale(Contradiction(Reason.NO_EGRESS_GATEWAY, message, (Defect.LOST,), (fact,)))
+    if gateway.node not in context.source.node.addresses:
+        return hop.not_followed(f"{selected}, and sends them through the node with address {gateway.node}")
+    if gateway.source is None:
+        message = f"{selected}, but {node}, its gateway, has no address for them, and drops them"
+        return hop.stale(Contradiction(Reason.NO_EGRESS_GATEWAY, message, (Defect.LOST,), (fact,)))
+    hop.intent(f"{selected}, and gives them the address {gateway.source}")
+    return _by_bpf(context, hop)
 
 
 def _by_bpf(context: CheckContext, hop: HopCheck) -> Finding:

@@ -8,6 +8,7 @@ from ...addresses import IpAddress
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.maps import natmap
+from ...sources.maps.egress_gateway import EgressGateway
 from ...sources.netfilter import kernel_conntrack
 from ..context import CheckContext
 from .masquerading import Masquerading, masquerading
@@ -27,8 +28,8 @@ class Departure:
 
 def departure(context: CheckContext) -> Departure | Absent | Unavailable:
     """By whichever of the two translates these packets."""
-    config = context.agent_config(context.source.node.name)
-    if not isinstance(config, Unavailable) and masquerading(config, context.address) is Masquerading.BY_BPF:
+    how = masquerading(context)
+    if how is Masquerading.BY_BPF or isinstance(how, EgressGateway):
         return by_bpf(context)
     return by_netfilter(context)
 

@@ -163,6 +163,7 @@ _TOWARDS: Final[Mapping[HopName, Mapping[Defect, Effect]]] = {
     },
     # No router beyond the node knows the pods' addresses: replies are lost.
     HopName.MASQUERADE: {
+        Defect.LOST: _lost(at(SENT)),
         Defect.NOT_MASQUERADED: _lost(at(SENT)),
         Defect.WRONGLY_MASQUERADED: _lost(at(SENT)),
         Defect.HOST_ANSWERS_LOST: _ANSWERS_LOST,

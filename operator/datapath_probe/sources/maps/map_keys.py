@@ -10,7 +10,7 @@ from ...evidence.fact import Fact
 from ...evidence.fact_kinds import FactKind
 from ..bpf import bpftool
 from ..bpf.map_key import MapKey
-from . import conntrack, ipcache, lbmap, lxcmap, natmap, policymap
+from . import conntrack, egress_gateway, ipcache, ipmasq, lbmap, lxcmap, natmap, policymap
 
 MAP_KEYS: Final[Mapping[FactKind, Callable[[Fact], MapKey]]] = {
     FactKind.IPCACHE_ENTRY: ipcache.key,
@@ -21,6 +21,8 @@ MAP_KEYS: Final[Mapping[FactKind, Callable[[Fact], MapKey]]] = {
     FactKind.REVERSE_NAT_ENTRY: lbmap.revnat_key,
     FactKind.CONNTRACK_ENTRY: conntrack.key,
     FactKind.NAT_ENTRY: natmap.key,
+    FactKind.EGRESS_GATEWAY_ENTRY: egress_gateway.key,
+    FactKind.MASQUERADE_EXCEPTION: ipmasq.key,
     FactKind.POLICY_PROGRAM: bpftool.policy_call_key,
     FactKind.ENDPOINT_TAIL_CALL: bpftool.endpoint_call_key,
     FactKind.OVERLAY_TAIL_CALL: bpftool.overlay_call_key,

@@ -20,7 +20,7 @@ from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.iproute2 import links
-from datapath_probe.sources.maps import natmap
+from datapath_probe.sources.maps import egress_gateway, ipmasq, natmap
 from unit.diagnose.datapath.held_programs import finding, printed, twice
 from unit.recorded import recorded
 from unit.sources.golden import looked_up
@@ -28,11 +28,15 @@ from unit.sources.golden import looked_up
 HEALTHY, FIREWALL = "healthy-outside", "outside-firewall-by-name"
 TO, FROM, DEVICE = "cil_to_netdev", "cil_from_netdev", "eth0"
 BOTH = ((TO, "egress"), (FROM, "ingress"))
-OF_BPF = b"/tmp/cilium/config-map/enable-bpf-masquerade:true\n"
+CONFIG = b"/tmp/cilium/config-map/"
+OF_BPF = CONFIG + b"enable-bpf-masquerade:true\n"
+WITH_GATEWAYS = CONFIG + b"enable-egress-gateway:true\n"
+WITH_EXCEPTIONS = CONFIG + b"enable-ip-masq-agent:true\n"
 LINK = {"id": 9, "type": "tcx", "prog_id": 7}
 SERVER, NODE_ADDRESS, NO_ADDRESS = map(ip_address, ("203.0.113.10", "172.30.0.13", "172.30.0.99"))
 NOW_S, EARLIER_S = 30_000, 20_000  # after and before the recorded runs, in seconds of uptime
 HELD = {**LINK, "devname": DEVICE, "ifindex": 2}
+ABSENT = Answer(254, b"null", b"", 7.0, 0.1)
 
 
 def nat_entry(source: IpAddress, created_s: int = NOW_S) -> Answer:
@@ -45,24 +49,29 @@ def masqueraded(
     *,
     link: object = HELD,
     entry: Answer | None = None,
+    settings: bytes = b"",
+    gateway: Answer | None = None,
+    exception: Answer | None = None,
 ) -> PathRun:
     """The recorded run, if Cilium masqueraded with eBPF: programs, their pinned links, the entry of the NAT map."""
     run = recorded(name)
     node = run.plan.source.node.name
-    settings = run.evidence.latest(agent_config.fact(node))
-    assert isinstance(settings, Answer)
+    config = run.evidence.latest(agent_config.fact(node))
+    assert isinstance(config, Answer)
     tc = [
         {"devname": DEVICE, "ifindex": 2, "kind": f"tcx/{side}", "name": name, "prog_id": 7, "link_id": 9}
         for name, side in attached
     ]
     answers: dict[Fact, Reading] = {
-        agent_config.fact(node): replace(settings, stdout=settings.stdout + OF_BPF),
+        agent_config.fact(node): replace(config, stdout=config.stdout + OF_BPF + settings),
         bpftool.attached(node, DEVICE): printed([{"xdp": [], "tc": tc}]),
     }
     for program in (TO, FROM):
         answers[bpftool.device_link(node, DEVICE, program)] = printed(link)
     fact = natmap.egress_entry(node, run.plan.source.ip, run.request.local_port, SERVER, 80)
-    answers[fact] = entry or Answer(254, b"null", b"", 7.0, 0.1)
+    answers[fact] = entry or ABSENT
+    answers[egress_gateway.entry(node, run.plan.source.ip, SERVER)] = gateway or ABSENT
+    answers[ipmasq.exception(node, SERVER)] = exception or ABSENT
     answers[links.holders(node, NO_ADDRESS)] = printed([])
     return twice(run, answers)
 
@@ -126,3 +135,48 @@ def test_a_loss_after_the_entry_was_made_is_beyond_the_node() -> None:
 def test_it_is_not_known_to_be_beyond_the_node_if_a_reply_may_be_lost_there() -> None:
     run = masqueraded(FIREWALL, [BOTH[0]], link=LINK, entry=nat_entry(NODE_ADDRESS))
     assert diagnose(run).reason is not Reason.LOST_OUTSIDE_CLUSTER
+
+
+def gateway(node: IpAddress | None, source: IpAddress | None) -> Answer:
+    nothing = bytes(4)
+    return looked_up(((source.packed if source else nothing) + (node.packed if node else nothing)).hex(" "))
+
+
+def test_without_a_policy_for_the_pod_egress_gateways_change_nothing() -> None:
+    verdict, _, message = masquerade(masqueraded(settings=WITH_GATEWAYS, entry=nat_entry(NODE_ADDRESS)))
+    assert verdict is HopVerdict.OK
+    assert message.endswith("is translated to 172.30.0.13")
+
+
+def test_the_source_s_node_as_gateway_is_judged() -> None:
+    own = gateway(NODE_ADDRESS, NODE_ADDRESS)
+    entry = nat_entry(NODE_ADDRESS)
+    verdict, _, message = masquerade(masqueraded(settings=WITH_GATEWAYS, gateway=own, entry=entry))
+    assert verdict is HopVerdict.OK
+    assert message.endswith("is translated to 172.30.0.13")
+    diagnosis = diagnose(masqueraded(FIREWALL, settings=WITH_GATEWAYS, gateway=own, entry=entry))
+    assert diagnosis.reason is Reason.LOST_OUTSIDE_CLUSTER
+
+
+def test_another_node_as_gateway_is_not_followed() -> None:
+    other = gateway(ip_address("172.30.0.11"), None)
+    verdict, reason, message = masquerade(masqueraded(settings=WITH_GATEWAYS, gateway=other))
+    assert (verdict, reason) == (HopVerdict.UNKNOWN, Reason.UNSUPPORTED_CONFIGURATION)
+    assert "sends them through the node with address 172.30.0.11" in message
+
+
+@pytest.mark.parametrize("entry", [gateway(None, None), gateway(NODE_ADDRESS, None)])
+def test_a_policy_without_a_gateway_or_its_address_is_named(entry: Answer) -> None:
+    run = masqueraded(FIREWALL, settings=WITH_GATEWAYS, gateway=entry)
+    verdict, reason, message = masquerade(run)
+    assert (verdict, reason) == (HopVerdict.BROKEN, Reason.NO_EGRESS_GATEWAY)
+    assert "an egress gateway policy applies to packets from" in message
+    assert diagnose(run).reason is Reason.NO_EGRESS_GATEWAY
+
+
+def test_exceptions_of_the_ip_masq_agent_keep_the_pod_s_address() -> None:
+    verdict, _, message = masquerade(masqueraded(settings=WITH_EXCEPTIONS, exception=looked_up("00")))
+    assert verdict is HopVerdict.OK
+    assert message == "packets keep the pod's address, by an exception of the ip-masq-agent, as configured"
+    verdict, _, message = masquerade(masqueraded(settings=WITH_EXCEPTIONS))
+    assert message == "cil_to_netdev masquerades packets"
