@@ -45,8 +45,8 @@ class Churn:
             say(f"· {where}: {error}")
 
     def among_deathstars(self) -> None:
-        """One action on the deathstars only."""
-        self._do(self.chance.choice([self.roll_out, self.roll_out, self.delete_pod, self.kill_pod]))
+        """One action on the deathstars and the fleet only."""
+        self._do(self.chance.choice([self.roll_out, self.roll_out_fleet, self.delete_pod, self.kill_pod]))
 
     def anywhere(self) -> None:
         """One action that does not affect the operator."""
@@ -64,6 +64,11 @@ class Churn:
         """Restart all deathstars, one after another."""
         self._kubectl("rollout", "restart", "statefulset/deathstar", "-n", NAMESPACE)
         self._rolled_out("statefulset/deathstar", "-n", NAMESPACE)
+
+    def roll_out_fleet(self) -> None:
+        """Replace all ships of the fleet."""
+        self._kubectl("rollout", "restart", "deployment/fleet", "-n", NAMESPACE)
+        self._rolled_out("deployment/fleet", "-n", NAMESPACE)
 
     def delete_pod(self) -> None:
         """Delete a deathstar gracefully."""

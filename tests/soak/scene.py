@@ -16,12 +16,12 @@ from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, probes_path
 from e2e.specs import LANDING
 from e2e.waiting import until
+from lab import outside
 from lab.cluster import Lab
 
 MANIFESTS = Path(__file__).parent / "manifests"
 NAMESPACE = "soak"
-SHIPS = ("xwing-0", "tiefighter-0")
-STEADY = (*SHIPS, "outpost-near-0", "outpost-far-0")
+STEADY = ("xwing-0", "tiefighter-0", "outpost-near-0", "outpost-far-0")
 DEATHSTARS = ("deathstar-0", "deathstar-1")
 INTERVAL_S = 2
 REQUEST_TIMEOUT_S = 10
@@ -63,7 +63,7 @@ class Scene:
 
     def ships(self) -> list[Object]:
         """The pods in which curl runs."""
-        return [pod for name in SHIPS if (pod := self.api.get(pod_path(NAMESPACE, name)))]
+        return self.api.items(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=ship")
 
     def exec_processes(self) -> list[str]:
         """Running processes that were started by exec in agents and ships."""
@@ -86,19 +86,31 @@ def deploy(lab: Lab, api: Api) -> Scene:
 
 
 def create_probes(scene: Scene) -> list[Probe]:
-    """Probes to stable pods on the same and on another node, and to a pod and a Service with roll-outs."""
+    """Probes of every kind: from stable pods and from a Deployment with roll-outs; to stable pods on the same and on
+    another node, to a pod, a Service and a workload with roll-outs, and out of the cluster.
+    """
     probes = Probes(scene.api, NAMESPACE)
+    xwing, tiefighter = {"pod": "xwing-0"}, {"pod": "tiefighter-0"}
+    fleet = {"workload": {"kind": "Deployment", "name": "fleet"}}
     service = {"service": {"name": "deathstar", "port": 80}}
+    stars = {"workload": {"kind": "StatefulSet", "name": "deathstar", "port": 80}}
     wanted = {
-        "near": ("xwing-0", _pod("outpost-near-0")),
-        "far": ("xwing-0", _pod("outpost-far-0")),
-        "star": ("tiefighter-0", _pod("deathstar-0")),
-        "service": ("xwing-0", service),
-        "service-back": ("tiefighter-0", service),
+        "near": _landing(xwing, _pod("outpost-near-0")),
+        "far": _landing(xwing, _pod("outpost-far-0")),
+        "star": _landing(tiefighter, _pod("deathstar-0")),
+        "service": _landing(xwing, service),
+        "service-back": _landing(tiefighter, service),
+        "each": _landing(xwing, {**service, "backends": "Each"}),
+        "one": _landing(fleet, service),
+        "mesh": _landing({**fleet, "select": "OnePerNode"}, stars, interval_s=5),
+        "connect": _spec(tiefighter, service, {"protocol": "TCP"}),
+        "outside": _spec(
+            xwing, {"address": {"host": outside.HOST_NAME, "port": outside.PORT}}, {"path": "/v1/"}
+        ),
     }
     for old in scene.api.items(probes_path(NAMESPACE)):  # of an earlier soak test on this lab
         Probe(scene.api, NAMESPACE, old["metadata"]["name"]).delete()
-    created = [probes.create(name, _spec(ship, to)) for name, (ship, to) in wanted.items()]
+    created = [probes.create(name, spec) for name, spec in wanted.items()]
     for probe in created:
         probe.wait_for("Healthy", _START_TIMEOUT_S)
     return created
@@ -113,13 +125,17 @@ def _pod(name: str) -> Object:
     return {"pod": {"name": name, "port": 80}}
 
 
-def _spec(ship: str, destination: Object) -> Object:
+def _landing(source: Object, destination: Object, interval_s: int = INTERVAL_S) -> Object:
+    spec = _spec(source, destination, LANDING, interval_s)
+    return {**spec, "expect": {"bodyContains": "Ship landed"}}
+
+
+def _spec(source: Object, destination: Object, request: Object, interval_s: int = INTERVAL_S) -> Object:
     return {
-        "schedule": {"interval": f"{INTERVAL_S}s"},
-        "source": {"pod": ship},
+        "schedule": {"interval": f"{interval_s}s"},
+        "source": source,
         "destination": destination,
-        "request": {**LANDING, "timeout": f"{REQUEST_TIMEOUT_S}s"},
-        "expect": {"bodyContains": "Ship landed"},
+        "request": {**request, "timeout": f"{REQUEST_TIMEOUT_S}s"},
         "history": {"limit": 50},
     }
 
