@@ -12,9 +12,10 @@ from e2e.galaxy import Galaxy
 from e2e.monitoring import FASTER, Monitoring, started
 from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.operator_deploy import Operator
-from e2e.probes import Probe, Probes
+from e2e.probes import Probe, Probes, brief
 from e2e.specs import to_pod
 from e2e.waiting import until
+from faults.inject import devices
 from faults.inject.in_place import Injected
 from lab.cluster import Lab
 from lab.shell import run
@@ -153,3 +154,19 @@ def test_an_operator_that_is_gone_for_good_pages(on_call: Monitoring, operator: 
         operator.scale(1)
     until("it resolves", lambda: len(on_call.pages(SILENT)) == 2, 2 * RESOLVED_S, otherwise=on_call.alerts)
     assert on_call.pages(SILENT)[1].status == "resolved"
+
+
+def test_an_operator_whose_own_node_loses_its_datapath_pages_and_its_probes_are_not_broken(
+    on_call: Monitoring, operator: Operator, probes: Probes, galaxy: Galaxy, lab: Lab, api: Api
+) -> None:
+    probe = probes.create("unseen", {**to_pod("xwing", galaxy.far("xwing")), "schedule": {"interval": "5s"}})
+    probe.settle()
+    pod = Galaxy(lab, api, OPERATOR_NAMESPACE).pod(operator.wait_ready()["metadata"]["name"])
+    on_call.forget()
+    with devices.down(lab, pod.node, devices.lxc(lab, pod)):
+        until("it pages", lambda: on_call.pages(SILENT), SILENT_S, otherwise=on_call.alerts)
+        assert probe.status()["verdict"] == "Healthy", brief(probe.status())
+    operator.wait_ready(timeout_s=180)
+    status = probe.run_until("Healthy", lambda status: status["verdict"] == "Healthy", timeout_s=120)
+    assert not status.get("outages"), brief(status)
+    assert {entry["verdict"] for entry in status["history"]} <= {"Healthy", "Unknown"}, status["history"]
