@@ -42,8 +42,11 @@ class Monitoring:
 
     def pages(self, alert: str, receiver: str = "pager") -> list[Page]:
         """The notifications about this alert, the oldest first."""
-        found = pages.received(self.configuration.pages)
-        return [page for page in found if page.receiver == receiver and f'alertname="{alert}"' in page.group]
+        return [page for page in self.all_pages(receiver) if f'alertname="{alert}"' in page.group]
+
+    def all_pages(self, receiver: str) -> list[Page]:
+        """The notifications about any alert."""
+        return [page for page in pages.received(self.configuration.pages) if page.receiver == receiver]
 
     def forget(self) -> None:
         """Drop the notifications so far."""

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from e2e.monitoring import FASTER, Monitoring, started
 from e2e.operator_deploy import NAMESPACE as OPERATOR_NAMESPACE
 from e2e.operator_deploy import Operator
 from e2e.probes import Probe, Probes, brief
-from e2e.specs import to_pod
+from e2e.specs import SERVICE, landing, to_pod
 from e2e.waiting import until
 from faults.inject import devices
 from faults.inject.in_place import Injected
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.timeout(900)
 
 BROKEN, SILENT = "DatapathPathBroken", "DatapathProbeOperatorSilent"
 FORTY = 40
+FLEET = Path(__file__).parents[1] / "soak/manifests/fleet.yaml"
 PAGE_S = 60 + 60
 """The minute that an outage has to last, and time for a scrape, an evaluation and Alertmanager."""
 RESOLVED_S = 60 + 2 * 5 * 60 / FASTER
@@ -140,6 +142,33 @@ def restarted(operator: Operator) -> None:
         return found if found and found["status"]["containerStatuses"][0]["restartCount"] > before else None
 
     until("the operator restarts", is_again, timeout_s=60, otherwise=operator.logs)
+
+
+def test_a_rollout_and_a_drained_node_send_no_page(
+    on_call: Monitoring, operator: Operator, probes: Probes, galaxy: Galaxy, lab: Lab
+) -> None:
+    lab.kubectl("apply", "-n", galaxy.namespace, "-f", str(FLEET))
+    source = {"workload": {"kind": "Deployment", "name": "fleet"}}
+    probe = probes.create(
+        "rolled", {**landing("", SERVICE), "source": source, "schedule": {"interval": "2s"}}
+    )
+    probe.settle()
+    on_call.forget()
+    for workload in ("deployment/fleet", "statefulset/deathstar"):
+        lab.kubectl("rollout", "restart", workload, "-n", galaxy.namespace)
+        lab.kubectl("rollout", "status", workload, "-n", galaxy.namespace, "--timeout=120s")
+    node = next(name for name in lab.settings.node_names if name != operator.wait_ready()["spec"]["nodeName"])
+    try:
+        for pods in ("ship=fleet", "class=deathstar"):
+            lab.kubectl("drain", node, f"--pod-selector={pods}", "--timeout=60s")
+        probe.run_until("Healthy", lambda status: status["verdict"] == "Healthy", timeout_s=120)
+    finally:
+        lab.kubectl("uncordon", node)
+        galaxy.wait_ready()
+        lab.kubectl("delete", "-n", galaxy.namespace, "-f", str(FLEET))
+    of_probe = f'namespace="{galaxy.namespace}",probe="rolled",verdict=~"Broken|Degraded"'
+    assert not on_call.query(f"datapath_probe_runs_total{{{of_probe}}} > 0")
+    assert not on_call.all_pages("pager")
 
 
 def test_an_operator_that_is_gone_for_good_pages(on_call: Monitoring, operator: Operator) -> None:
