@@ -29,7 +29,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 # --- tests: `make test` is all of these stages, in two chains beside each other, whether one fails or not ---------------
 
-CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check chart-check unit rules-test integration
+CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check chart-check dashboards-check unit rules-test integration
 ON_THE_LAB := programs e2e
 NIGHTLY := linear mutated programs test-lab e2e-modes e2e-ipv6 e2e-monitoring
 

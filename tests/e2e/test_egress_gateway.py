@@ -20,7 +20,9 @@ from lab.cluster import Lab
 from lab.settings import OUTSIDE_IP, Mode, Settings
 
 SHIP = "xwing"
-WITH_GATEWAYS = Settings(mode=Mode.PRODUCTION, values={"egressGateway.enabled": True})
+# The Cilium operator registers the CRD of the policies when it starts.
+_VALUES = {"egressGateway.enabled": True, "operator.rollOutPods": True}
+WITH_GATEWAYS = Settings(mode=Mode.PRODUCTION, values=_VALUES)
 REALIZED_S = 60.0
 
 pytestmark = pytest.mark.timeout(600)

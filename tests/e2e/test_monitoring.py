@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.expressions import queries
 from e2e import faults, processes
 from e2e.api import Api, Object
 from e2e.galaxy import Galaxy
@@ -142,6 +143,19 @@ def restarted(operator: Operator) -> None:
         return found if found and found["status"]["containerStatuses"][0]["restartCount"] > before else None
 
     until("the operator restarts", is_again, timeout_s=60, otherwise=operator.logs)
+
+
+def test_the_dashboards_show_an_outage(on_call: Monitoring, probes: Probes, galaxy: Galaxy) -> None:
+    spec = to_pod("xwing", galaxy.far("xwing"))
+    probe = probes.create("shown", {**spec, "expect": {**spec["expect"], "maxLatency": "1s"}})
+    probe.settle()
+    chosen = {"namespace": galaxy.namespace, "probe": probe.name, "hop": ".*"}
+    with wrong_for("xwing", galaxy):
+        run_all([probe], "Broken")
+        of_probe = f'datapath_probe_divergent_hop{{namespace="{galaxy.namespace}",probe="shown"}}'
+        until("it is scraped", lambda: on_call.query(of_probe), PAGE_S)
+        empty = {place for place, expression in queries(**chosen) if not on_call.query(expression)}
+    assert empty <= {"probe: Certificate", "operator: Evidence errors", "operator: Statuses not written"}
 
 
 def test_a_rollout_and_a_drained_node_send_no_page(
