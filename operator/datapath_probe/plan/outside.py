@@ -6,7 +6,7 @@ Nodes and API servers are legitimate endpoints of Services.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from ..addresses import IpAddress
@@ -14,6 +14,7 @@ from .objects import Inventory, ServicePort
 
 IpNetwork = IPv4Network | IPv6Network
 _API_SERVER = "default", "kubernetes"
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 # Where clouds serve credentials or settings of a node at addresses that are not link-local: AWS and Google Cloud over
 # IPv6, Alibaba Cloud, Azure.
 _METADATA_SERVERS: Final = frozenset(
@@ -37,20 +38,19 @@ class AddressRestrictions:
 
     def why_forbidden(self, ip: IpAddress, inventory: Inventory) -> str:
         """Why a probe may not request this address, as a sentence; "" if it may."""
-        ip = _without_mapping(ip)
-        return self._why_denied(ip) or self._unless_allowed(ip, _kind(ip) or _owner(ip, inventory))
+        meant = _meant(ip)
+        return self._why_denied(ip) or self._unless_allowed(ip, _kind(meant) or _owner(meant, inventory))
 
     def why_no_endpoint(self, ip: IpAddress) -> str:
         """Why a probe may not request a Service with this endpoint, or a pod of the host network with this address."""
-        ip = _without_mapping(ip)
-        return self._why_denied(ip) or self._unless_allowed(ip, _kind(ip))
+        return self._why_denied(ip) or self._unless_allowed(ip, _kind(_meant(ip)))
 
     def _why_denied(self, ip: IpAddress) -> str:
-        denied = next((network for network in self.denied if ip in network), None)
+        denied = next((network for network in self.denied if _is_in(ip, network)), None)
         return f"{ip} is in {denied}, which the operator denies (--deny-addresses)" if denied else ""
 
     def _unless_allowed(self, ip: IpAddress, kind: str) -> str:
-        if not kind or any(ip in network for network in self.allowed):
+        if not kind or any(_is_in(ip, network) for network in self.allowed):
             return ""
         return (
             f"{ip} is {kind}, which a probe may not request unless the operator allows it (--allow-addresses)"
@@ -95,9 +95,17 @@ def _is_api_server(ip: IpAddress, inventory: Inventory) -> bool:
     )
 
 
-def _without_mapping(ip: IpAddress) -> IpAddress:
-    """The IPv4 address that an IPv6 address stands for (`::ffff:127.0.0.1`), as the kernel takes it."""
-    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
+def _is_in(ip: IpAddress, network: IpNetwork) -> bool:
+    return ip in network or _meant(ip) in network
+
+
+def _meant(ip: IpAddress) -> IpAddress:
+    """The IPv4 address that an IPv6 address stands for: mapped, as the kernel takes it (`::ffff:127.0.0.1`), or with
+    the prefix that a NAT64 gateway translates (`64:ff9b::127.0.0.1`).
+    """
+    if isinstance(ip, IPv6Address):
+        return IPv4Address(ip.packed[-4:]) if ip in _NAT64 else ip.ipv4_mapped or ip
+    return ip
 
 
 BY_DEFAULT = AddressRestrictions()

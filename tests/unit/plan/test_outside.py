@@ -81,12 +81,23 @@ def test_the_path_ends_where_packets_leave_the_node() -> None:
         ("::ffff:100.100.100.200", "metadata"),
         ("::ffff:127.0.0.1", "loopback"),
         ("::ffff:169.254.169.254", "link-local"),
+        ("64:ff9b::a9fe:a9fe", "link-local"),
+        ("64:ff9b::172.30.0.11", "an address of node node1"),
     ],
 )
 def test_addresses_that_mean_more_than_a_host_are_refused(host: str, kind: str) -> None:
     why = AddressRestrictions().why_forbidden(ip_address(host), cluster())
     assert kind in why
     assert "--allow-addresses" in why
+
+
+def test_hosts_behind_a_nat64_gateway_are_judged_by_their_own_address() -> None:
+    behind = ip_address("64:ff9b::203.0.113.10")
+    assert AddressRestrictions().why_forbidden(behind, cluster()) == ""
+    for denied in ("203.0.113.0/24", "64:ff9b::/96"):
+        restrictions = AddressRestrictions((), (ip_network(denied),))
+        assert denied in restrictions.why_forbidden(behind, cluster())
+        assert denied in restrictions.why_no_endpoint(behind)
 
 
 def test_the_operator_refuses_before_anything_is_sent() -> None:
