@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from faults.inject.policies import Direction, allow_all_entry, enforced, policy
 
 SHIPS, STARS = {"matchLabels": {"class": "xwing"}}, {"matchLabels": {"class": "deathstar"}}
 HEALTHY = ""  # no reason
+POLICIES = Path(__file__).parent / "manifests/policies"
 DNS = {"matchLabels": {"k8s:io.kubernetes.pod.namespace": "kube-system"}}
 FROM_SHIPS, TO_STARS = {"fromEndpoints": [SHIPS]}, {"toEndpoints": [STARS]}
 
@@ -171,3 +173,22 @@ def test_a_policy_map_that_denies_without_a_policy_is_distinguished(galaxy: Gala
         expected = ("Broken", "ingress-policy", star.node, "PolicyMapMismatch")
         assert divergence(status) == expected, brief(status)
         assert hop(status, "ingress-policy")["evidence"]["intent"]["facts"]["decision"] == "allow"
+
+
+def test_a_port_name_that_cilium_ignores_is_no_fault_of_the_map(
+    galaxy: Galaxy, probes: Probes, operator: Operator
+) -> None:
+    """Two pods of the cluster give the name of the port different numbers: its rule for egress does not apply."""
+    lab, namespace = galaxy.lab, ("-n", galaxy.namespace)
+    probe = probes.create("by-port-name", to_pod("xwing", galaxy.far("xwing")))
+    lab.kubectl("apply", "-f", str(POLICIES / "named-ports-egress.yaml"))
+    try:
+        wait_for_reason(probe, HEALTHY)
+        lab.kubectl("apply", *namespace, "-f", str(POLICIES.parent / "other-landing-bay.yaml"))
+        status = wait_for_reason(probe, "PolicyDenied")
+        assert divergence(status)[1] == "egress-policy", brief(status)
+        assert "Cilium ignores the name of a port that has several numbers" in status["summary"]
+    finally:
+        lab.kubectl("delete", "--ignore-not-found", *namespace, "pod/other-landing-bay")
+        lab.kubectl("delete", "-f", str(POLICIES / "named-ports-egress.yaml"))
+    wait_for_reason(probe, HEALTHY)

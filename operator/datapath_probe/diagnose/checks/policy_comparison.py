@@ -164,6 +164,8 @@ class Comparison:
         """
         intent, says, defects = self.intent, self._says, tuple[Defect, ...]()
         assert isinstance(intent, Intent)  # the table calls this only if policies are known
+        if self._programmed is Programmed.DENY and self._may_ignore_port_name(intent):
+            return self.denied()
         if self._programmed is Programmed.DENY:
             defects = (Defect.DENIED,)
         elif intent.decision.allowed and (condition := self._condition):
@@ -190,7 +192,15 @@ class Comparison:
                 f"; {', '.join(map(str, by))} allows {host}, "
                 f"but the agent has not learned {self.context.address} for this name"
             )
+        if isinstance(intent, Intent) and intent.decision.allowed:
+            message += "; Cilium ignores the name of a port that has several numbers in the cluster"
         return hop.stale(Contradiction(reason, message, (Defect.DENIED,), self.lookups))
+
+    def _may_ignore_port_name(self, intent: Intent) -> bool:
+        """An egress rule takes the number of a port's name from all pods of the cluster. Pods that give the name
+        different numbers make Cilium ignore it, which is no fault of the map (1.18 `pkg/types/portmap.go`).
+        """
+        return self.gate.direction is TrafficDirection.EGRESS and intent.decision.by_port_name
 
     def _asked_of_agent(self) -> tuple[Fact, ...]:
         """The agent's facts about the owner's policy. While policies change, its answers may not fit each other,

@@ -84,7 +84,7 @@ class Decision:
     """What the agent's policy decides for one peer and port. `policies`: those behind it; none for a default deny.
 
     `exact` False: the decision comes from one or more of these policies. `proxied`, `authenticated`: required by at
-    least one of them.
+    least one of them. `by_port_name`: all name the port, and none its number.
     """
 
     allowed: bool
@@ -92,6 +92,7 @@ class Decision:
     exact: bool = True
     proxied: bool = False
     authenticated: bool = False
+    by_port_name: bool = False
 
 
 @parser("cilium-dbg endpoint get", exit_codes=range(256))
@@ -153,6 +154,7 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
     meant = [peer for peer in peers if traffic.identity in selections[peer.selector]]
     denied = any(peer.deny for peer in meant)
     decisive = [peer for peer in meant if peer.deny is denied]
+    numbered = [peer for f in filters if not f.port_name for peer in f.peers]
     policies = {policy for peer in decisive for policy in peer.policies}
     return Decision(
         allowed=bool(decisive) and not denied,
@@ -160,6 +162,7 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
         exact=not any(peer.shared and len(peer.policies) > 1 for peer in decisive),
         proxied=any(peer.proxied for peer in decisive),
         authenticated=any(peer.authenticated for peer in decisive),
+        by_port_name=bool(decisive) and not any(peer in numbered for peer in decisive),
     )
 
 

@@ -108,6 +108,19 @@ def test_rules_that_may_come_from_either_of_two_policies_are_not_exact() -> None
     assert decision == Decision(allowed=True, policies=(LAND, QUIET), exact=False)
 
 
+def test_what_only_a_rule_with_the_port_s_name_allows_is_marked() -> None:
+    some = policy().filters[EGRESS][0]
+    peer = replace(some.peers[0], selector="all", policies=(LAND,), deny=False, proxied=False)
+    named = replace(some, port_name="http", first=0, last=65535, protocol="TCP", peers=(peer,))
+    numbered = replace(named, port_name="", first=80, last=80, peers=(replace(peer, policies=(QUIET,)),))
+    traffic = Traffic(EGRESS, SHIP, 80, {"http": 80})
+    for filters, by_name in (((named,), True), ((named, numbered), False), ((numbered,), False)):
+        known = replace(policy(), filters={EGRESS: filters})
+        decision = endpoint_policy.decide(known, {"all": frozenset({SHIP})}, traffic)
+        assert isinstance(decision, Decision)
+        assert (decision.allowed, decision.by_port_name) == (True, by_name)
+
+
 def test_without_policies_nothing_is_enforced() -> None:
     found = endpoint_policy.parse(answer("endpoint_policy", "no policy"))
     assert isinstance(found, EndpointPolicy)
