@@ -3,15 +3,15 @@
 `make chart` writes the files; `make chart-check` fails if one of them is out of date.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from generated import ROOT, write_or_check
+
 from . import values
 
-ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/datapath-probe"
 COPIES = {
     "files/crd.yaml": "crds/datapathprobes.yaml",
@@ -31,21 +31,5 @@ def files() -> Iterator[tuple[Path, str]]:
     yield readme, f"{before}{BEGIN}\n{values.table(schema)}\n{END}{rest.partition(END)[2]}"
 
 
-def main(*arguments: str) -> int:
-    """Write the files, or with `--check` compare them. The exit code says whether they are the same."""
-    parser = argparse.ArgumentParser(prog="chart")
-    parser.add_argument("--check", action="store_true")
-    check: bool = parser.parse_args(arguments).check
-    out_of_date = []
-    for path, content in files():
-        if not check:
-            path.write_text(content, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != content:
-            out_of_date.append(str(path.relative_to(ROOT)))
-    if out_of_date:
-        print(f"{', '.join(out_of_date)}: out of date, run make chart", file=sys.stderr)
-    return 1 if out_of_date else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(write_or_check("chart", files(), *sys.argv[1:]))

@@ -3,7 +3,6 @@
 `make dashboards` writes them; `make dashboards-check` fails if one is out of date.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards import fleet, health, hops, probe
+from generated import ROOT, write_or_check
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "charts/datapath-probe/dashboards"
 DASHBOARDS = {"fleet": fleet.build, "probe": probe.build, "hops": hops.build, "operator": health.build}
 
@@ -26,21 +25,5 @@ def files() -> Iterator[tuple[Path, str]]:
         yield FOLDER / f"{name}.json", f"{JSONEncoder(sort_keys=True, indent=1).encode(made)}\n"
 
 
-def main(*arguments: str) -> int:
-    """Write the files, or with `--check` compare them. The exit code says whether they are the same."""
-    parser = argparse.ArgumentParser(prog="dashboards")
-    parser.add_argument("--check", action="store_true")
-    check: bool = parser.parse_args(arguments).check
-    out_of_date = []
-    for path, content in files():
-        if not check:
-            path.write_text(content, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != content:
-            out_of_date.append(str(path.relative_to(ROOT)))
-    if out_of_date:
-        print(f"{', '.join(out_of_date)}: out of date, run make dashboards", file=sys.stderr)
-    return 1 if out_of_date else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(write_or_check("dashboards", files(), *sys.argv[1:]))

@@ -2,9 +2,10 @@
 
 import yaml
 
-from chart.__main__ import CHART, COPIES, ROOT
+from chart.__main__ import CHART, COPIES
 from datapath_probe import __version__
 from datapath_probe.api.probe import Probe
+from generated import ROOT
 
 METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
 ANNOTATIONS = METADATA["annotations"]

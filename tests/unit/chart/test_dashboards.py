@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from dashboards.__main__ import DASHBOARDS, FOLDER, main
+from dashboards.__main__ import DASHBOARDS, FOLDER, files
 from dashboards.expressions import document, targets
+from generated import write_or_check
 from unit.publish.metrics.scrapes import after
 from unit.publish.samples import diverging, healthy
 
@@ -18,7 +19,7 @@ EXPORTED = {
 
 
 def test_the_files_are_those_that_the_code_makes() -> None:
-    assert main("--check") == 0
+    assert write_or_check("dashboards", files(), "--check") == 0
     assert {file.stem for file in FOLDER.iterdir()} == set(DASHBOARDS)
 
 
