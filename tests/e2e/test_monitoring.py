@@ -174,12 +174,12 @@ def test_a_rollout_and_a_drained_node_send_no_page(
     node = next(name for name in lab.settings.node_names if name != operator.wait_ready()["spec"]["nodeName"])
     try:
         for pods in ("ship=fleet", "class=deathstar"):
-            lab.kubectl("drain", node, f"--pod-selector={pods}", "--timeout=60s")
+            lab.kubectl("drain", node, f"--pod-selector={pods}", "--delete-emptydir-data", "--timeout=60s")
         probe.run_until("Healthy", lambda status: status["verdict"] == "Healthy", timeout_s=120)
     finally:
         lab.kubectl("uncordon", node)
+        lab.kubectl("delete", "-n", galaxy.namespace, "-f", str(FLEET), "--cascade=foreground")
         galaxy.wait_ready()
-        lab.kubectl("delete", "-n", galaxy.namespace, "-f", str(FLEET))
     of_probe = f'namespace="{galaxy.namespace}",probe="rolled",verdict=~"Broken|Degraded"'
     assert not on_call.query(f"datapath_probe_runs_total{{{of_probe}}} > 0")
     assert not on_call.all_pages("pager")

@@ -9,7 +9,7 @@ from e2e.operator_deploy import Operator
 from e2e.waiting import until
 
 LABEL = "datapath-probe.dev/scrapes-metrics"
-POLICY_S = 30
+POLICY_S = 60
 DROPPED, OK = "000", "200"
 
 
