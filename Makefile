@@ -134,13 +134,17 @@ kind-down: ## remove the kind cluster
 
 # --- to see it -----------------------------------------------------------------------------------
 
-.PHONY: demo bench bench-memory
+.PHONY: demo bench bench-load bench-memory
 demo: $(VENV) ## the operator at work on the lab (DEMO=kind: on kind)
 	@PYTHONPATH=tests $(BIN)/python -m demo $(DEMO)
 
 bench: $(VENV) ## by hand against by probe, on the lab: build/bench.json
 	@$(LAB) up
 	@PYTHONPATH=tests $(BIN)/python -m bench
+
+bench-load: $(VENV) ## many probes on the lab: verdicts, lag, CPU and memory: build/load-bench.json (LOAD_PROBES=… LOAD_INTERVAL_S=…)
+	@$(LAB) up
+	@PYTHONPATH=tests $(BIN)/python -m bench.load
 
 bench-memory: $(VENV) ## growth of the operator's process per probe, without a lab (≈ 8 min): build/bench-memory.json
 	@PYTHONPATH=tests $(BIN)/python -m bench.process_memory
