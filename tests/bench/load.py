@@ -1,7 +1,7 @@
 """`make bench-load`: many probes on the lab that is up: how many verdicts the operator gives, how late, at what cost.
 
 Environment: LOAD_PROBES (one or more numbers, default "100 1000"), LOAD_INTERVAL_S (each its own, default "10 60"),
-LOAD_S (measured seconds, default 120). All probes are from three pods to one Service, and Healthy.
+LOAD_S (measured seconds, default 120). All probes are from two pods to one Service.
 """
 
 import json
@@ -26,7 +26,7 @@ from lab.paths import CHECKOUT
 from lab.shell import say
 
 RESULT = CHECKOUT / "build/load-bench.json"
-SHIPS = ("xwing", "tiefighter", "droid")
+SHIPS = ("xwing", "tiefighter")
 _SETTLED = 3
 """Intervals until a measurement begins: the first runs start together, and channels open."""
 _RUNS, _LAG, _DURATION = (

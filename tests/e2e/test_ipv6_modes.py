@@ -11,7 +11,7 @@ from lab.settings import Ip, Mode, Settings
 MODES = {mode.value: Settings(mode=mode, ip=Ip.DUAL) for mode in Mode}
 MODES["1.19-vxlan"] = Settings(cilium="1.19.5", ip=Ip.DUAL)
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -151,11 +151,12 @@ class PathRunner:
         return replace(run, evidence=evidence)
 
     async def _look_again(self, run: PathRun, diagnosis: Diagnosis) -> PathRun:
-        """Read doubtful facts a second time. After a failed request those are all facts, since they may have changed
-        between the first reading and the request. Objects are compared too: a failure proves nothing while something is
-        in transition.
+        """Read doubtful facts a second time. After a request that failed those are all facts, since they may have
+        changed between the first reading and the request; not if nothing is known of the request, such as without curl.
+        Objects are compared too: a failure proves nothing while something is in transition.
         """
-        doubted = diagnosis.confirm if diagnosis.met else frozenset(run.evidence.readings)
+        failed = not diagnosis.met and diagnosis.report is not None
+        doubted = frozenset(run.evidence.readings) if failed else diagnosis.confirm
         repeatable = (fact for fact in doubted if delivery(fact).repeatable)
         facts = sorted(repeatable, key=lambda fact: (fact.node, fact.kind, fact.parameters))
         async with self._slot.released():

@@ -11,7 +11,9 @@ from datapath_probe.api.vocabulary import HopName, ProbeVerdict
 from datapath_probe.collect.answer_cache import LASTING_S
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.evidence.delivery import delivery
+from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact_kinds import FactKind
+from datapath_probe.evidence.reading import Unavailable
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.plan.restrictions import Restrictions
 from datapath_probe.runs import path_runner
@@ -75,6 +77,16 @@ async def test_after_a_failed_request_everything_is_read_again() -> None:
     asked_before = {fact for fact in recording.asked if fact in run.evidence.readings}
     programmed = [fact for fact in asked_before if tool_of(fact) != "hubble"]
     assert all(recording.asked.count(fact) == 2 for fact in programmed)
+
+
+async def test_without_curl_nothing_is_read_twice() -> None:
+    run = recorded("healthy-cross-node")
+    no_curl = Unavailable(EvidenceError.NO_SUCH_EXECUTABLE, "no such file")
+    recording, runner, _ = play(replace(run, request=replace(run.request, reading=no_curl)))
+    result = await runner.run(probe_of(run))
+    assert isinstance(result.worst, Diagnosis)
+    assert result.worst.reason is Reason.CURL_NOT_FOUND
+    assert len(set(recording.asked)) == len(recording.asked)
 
 
 async def test_loss_counters_are_read_while_a_request_hangs_and_after_it_failed(
