@@ -66,7 +66,7 @@ def test_maps_and_addresses_are_those_that_are_printed_by_hand(
     seen = facts(status, "endpoint-lookup", "programmed")
     printed = commands.endpoint(destination["node"], destination["ip"])
     assert (seen["endpointID"], seen["ifindex"]) == (printed["id"], printed["ifindex"])
-    local = f"[{source['ip']}]:{path['request']['localPort']} -> [{destination['ip']}]:80"
+    local = f"{source['ip']}:{path['request']['localPort']} -> {destination['ip']}:80"
     assert len(commands.connections(source["node"], "TCP OUT", local)) == 1
     [incoming] = commands.connections(destination["node"], "TCP IN", local)
     assert incoming["SourceSecurityID"] == str(source["identity"])
@@ -81,6 +81,4 @@ def test_the_service_is_translated_at_its_address_of_ipv6(
     assert ":" in destination["serviceIP"]
     listed = commands.backends(source["node"], f"[{destination['serviceIP']}]:80")
     assert f"[{destination['ip']}]:80" in listed
-    assert facts(status, "service-lookup", "programmed")["backends"] == listed.replace("[", "").replace(
-        "]", ""
-    )
+    assert facts(status, "service-lookup", "programmed")["backends"] == listed
