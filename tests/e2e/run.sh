@@ -25,7 +25,7 @@ else
     flock --nonblock 9 || { echo "· waiting for another run of the e2e tests to end" && flock 9; }
     trap 'lab down' EXIT
     if [ "$tests" = tests/e2e ]; then
-        with_lab_tests
+        LAB_IP=${LAB_IP:-dual} with_lab_tests # paths over both versions of IP
     else
         lab up --fresh
         e2e $tests

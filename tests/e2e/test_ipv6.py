@@ -1,7 +1,4 @@
-"""Paths over IPv6 in a dual-stack lab (LAB_IP=dual): healthy, with the values that the exercises print by hand.
-
-`make e2e-ipv6` runs them; `make e2e` skips them in its lab, which has IPv4 alone.
-"""
+"""Paths over IPv6 in a dual-stack lab (LAB_IP=dual): healthy, with the values that the exercises print by hand."""
 
 import pytest
 

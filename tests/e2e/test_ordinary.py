@@ -31,7 +31,8 @@ VALUES: dict[str, tuple[Mode, dict[str, Any]]] = {
     "host firewall, per packet": (Mode.VXLAN, {"hostFirewall.enabled": True}),
     "policy audit mode": (Mode.VXLAN, {"policyAuditMode": True}),
     "no aggregation": (Mode.VXLAN, {"bpf.monitorAggregation": "none"}),
-    "endpoint slices": (Mode.VXLAN, {"ciliumEndpointSlice.enabled": True}),
+    # the operator registers the CRD when it starts
+    "endpoint slices": (Mode.VXLAN, {"ciliumEndpointSlice.enabled": True, "operator.rollOutPods": True}),
     "sockets of hosts only": (Mode.PRODUCTION, {"socketLB.hostNamespaceOnly": True}),
     "maglev": (Mode.PRODUCTION, {"loadBalancer.algorithm": "maglev"}),
     "host firewall": (Mode.PRODUCTION, {"hostFirewall.enabled": True}),
