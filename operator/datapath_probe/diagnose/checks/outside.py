@@ -49,11 +49,9 @@ def check_masquerade(context: CheckContext, expected: ExpectedHop) -> Finding:
     hop.intent(how.value)
     if how is Masquerading.BY_BPF:
         return _by_bpf(context, hop)
-    return (
-        _by_iptables(context, hop)
-        if how is Masquerading.BY_IPTABLES
-        else hop.ok(f"{how.value}, as configured")
-    )
+    if how is Masquerading.BY_IPTABLES:
+        return _by_iptables(context, hop)
+    return hop.ok(f"{how.value}, as configured")
 
 
 def check_cluster_exit(context: CheckContext, expected: ExpectedHop) -> Finding:
@@ -85,19 +83,15 @@ def check_cluster_exit(context: CheckContext, expected: ExpectedHop) -> Finding:
 
 def _by_gateway(context: CheckContext, hop: HopCheck, gateway: EgressGateway) -> Finding:
     """The gateway is judged only if it is the source's own node."""
-    node, fact = (
-        hop.expected.node,
-        egress_gateway.entry(hop.expected.node, context.source.ip, context.address),
-    )
+    node = hop.expected.node
+    fact = egress_gateway.entry(node, context.source.ip, context.address)
     hop.programmed(f"through egress gateway {gateway.node or '-'}", {"gateway": gateway.node or ""})
     selected = f"an egress gateway policy applies to packets from {context.source.ip} to {context.address}"
-    if gateway.node is None:
-        message = f"{selected}, but no node is its gateway: {node} drops them"
-        return hop.stale(Contradiction(Reason.NO_EGRESS_GATEWAY, message, (Defect.LOST,), (fact,)))
-    if gateway.node not in context.source.node.addresses:
+    if gateway.node and gateway.node not in context.source.node.addresses:
         return hop.not_followed(f"{selected}, and sends them through the node with address {gateway.node}")
-    if gateway.source is None:
-        message = f"{selected}, but {node}, its gateway, has no address for them, and drops them"
+    if not gateway.node or not gateway.source:
+        lacks = f"{node}, its gateway, has no address for them" if gateway.node else "no node is its gateway"
+        message = f"{selected}, but {lacks}: {node} drops them"
         return hop.stale(Contradiction(Reason.NO_EGRESS_GATEWAY, message, (Defect.LOST,), (fact,)))
     hop.intent(f"{selected}, and gives them the address {gateway.source}")
     return _by_bpf(context, hop)

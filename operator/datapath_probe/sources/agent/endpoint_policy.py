@@ -146,15 +146,13 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
         why = "rules of different tiers or priorities can't be followed"
         return Unavailable(EvidenceError.UNSUPPORTED_CONFIGURATION, why)
     filters = [f for f in policy.filters[traffic.direction] if f.covers(traffic)]
-    peers = [peer for f in filters for peer in f.peers]
-    if any(peer.selector not in selections for peer in peers):
+    if any(peer.selector not in selections for f in filters for peer in f.peers):
         return Unavailable(
             EvidenceError.UNPARSABLE, "the agent's policy uses selectors that are not in its list"
         )
-    meant = [peer for peer in peers if traffic.identity in selections[peer.selector]]
-    denied = any(peer.deny for peer in meant)
-    decisive = [peer for peer in meant if peer.deny is denied]
-    numbered = [peer for f in filters if not f.port_name for peer in f.peers]
+    meant = [(f, peer) for f in filters for peer in f.peers if traffic.identity in selections[peer.selector]]
+    denied = any(peer.deny for _, peer in meant)
+    decisive = [peer for _, peer in meant if peer.deny is denied]
     policies = {policy for peer in decisive for policy in peer.policies}
     return Decision(
         allowed=bool(decisive) and not denied,
@@ -162,7 +160,7 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
         exact=not any(peer.shared and len(peer.policies) > 1 for peer in decisive),
         proxied=any(peer.proxied for peer in decisive),
         authenticated=any(peer.authenticated for peer in decisive),
-        by_port_name=bool(decisive) and not any(peer in numbered for peer in decisive),
+        by_port_name=bool(decisive) and all(f.port_name for f, peer in meant if peer.deny is denied),
     )
 
 
