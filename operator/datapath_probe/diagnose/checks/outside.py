@@ -94,15 +94,15 @@ def _by_gateway(context: CheckContext, hop: HopCheck, gateway: EgressGateway) ->
         message = f"{selected}, but {lacks}: {node} drops them"
         return hop.stale(Contradiction(Reason.NO_EGRESS_GATEWAY, message, (Defect.LOST,), (fact,)))
     hop.intent(f"{selected}, and gives them the address {gateway.source}")
-    return _by_bpf(context, hop)
+    return _by_bpf(context, hop, gateway.source)
 
 
-def _by_bpf(context: CheckContext, hop: HopCheck) -> Finding:
-    """The program of Cilium, and its entry of this connection."""
+def _by_bpf(context: CheckContext, hop: HopCheck, chosen: IpAddress | None = None) -> Finding:
+    """The program of Cilium, and its entry of this connection. `chosen`: the address that an egress gateway gives."""
     node, seen = hop.expected.node, by_bpf(context)
     missing = faults_at_exit(context, node, _device(context, node))
     if isinstance(seen, Departure):
-        wrong = _wrongly_translated(context, hop, seen)
+        wrong = _wrongly_translated(context, hop, seen, chosen)
         return worst_of(hop, hop.ok(f"{context.source.ip} is translated to {seen.source}"), wrong, *missing)
     not_read = if_expected(seen) if isinstance(seen, Unavailable) else None
     return worst_of(hop, hop.ok(Masquerading.BY_BPF.value), *missing, not_read)
@@ -147,13 +147,18 @@ def _rule_missing(
     return Contradiction(Reason.NOT_MASQUERADED, message, (Defect.NOT_MASQUERADED,), (fact,))
 
 
-def _wrongly_translated(context: CheckContext, hop: HopCheck, seen: Departure) -> Contradiction | None:
-    """The packets left with an address to which no replies come back."""
+def _wrongly_translated(
+    context: CheckContext, hop: HopCheck, seen: Departure, chosen: IpAddress | None = None
+) -> Contradiction | None:
+    """The packets left with an address to which no replies come back, or with another one than the chosen."""
     node, fact = hop.expected.node, seen.shown_by
     hop.observed(f"left as {with_port(seen.source, seen.source_port)}", {"source": seen.source})
     if seen.source in context.source.addresses:
         message = f"packets to {context.address} left {node} with the pod's address {seen.source}"
         return Contradiction(Reason.NOT_MASQUERADED, message, (Defect.NOT_MASQUERADED,), (fact,))
+    if chosen and seen.source != chosen:
+        message = f"packets to {context.address} left {node} as {seen.source}, not as {chosen}, their egress gateway's"
+        return Contradiction(Reason.WRONG_MASQUERADE_ADDRESS, message, (Defect.WRONGLY_MASQUERADED,), (fact,))
     of_devices = links.holders(node, seen.source)
     devices = context.reader.read(of_devices, links.parse_holders)
     if isinstance(devices, Unavailable) or devices:

@@ -158,6 +158,14 @@ def test_the_source_s_node_as_gateway_is_judged() -> None:
     assert diagnosis.reason is Reason.LOST_OUTSIDE_CLUSTER
 
 
+def test_another_address_than_the_gateway_s_is_named() -> None:
+    own = gateway(NODE_ADDRESS, ip_address("172.30.0.90"))
+    run = masqueraded(settings=WITH_GATEWAYS, gateway=own, entry=nat_entry(NODE_ADDRESS))
+    verdict, reason, message = masquerade(run)
+    assert (verdict, reason) == (HopVerdict.STALE, Reason.WRONG_MASQUERADE_ADDRESS)
+    assert "as 172.30.0.13, not as 172.30.0.90" in message
+
+
 def test_another_node_as_gateway_is_not_followed() -> None:
     other = gateway(ip_address("172.30.0.11"), None)
     verdict, reason, message = masquerade(masqueraded(settings=WITH_GATEWAYS, gateway=other))
