@@ -59,6 +59,8 @@ def members(stderr: bytes) -> dict[str, object] | None:
         found[_ERROR] = errors[-1].decode(errors="replace")
     if tried := [ip.decode() for ip in _TRIES.findall(stderr)[:_MOST_TRIED]]:
         found[_TRIED] = tried
+    elif isinstance(listed := found.get(_TRIED), list):
+        found[_TRIED] = listed[:_MOST_TRIED]
     certificates = report.get(_CERTIFICATES) or before.partition(LEFT_OUT)[0].decode(errors="replace")
     if expiry := expiry_line(certificates):
         found[_CERTIFICATES] = expiry
