@@ -10,6 +10,7 @@ from dashboards.panels import (
     GREEN,
     NAMESPACES,
     RED,
+    VERDICT_WORDS,
     Panels,
     Query,
     by_verdict,
@@ -18,7 +19,7 @@ from dashboards.panels import (
     steps,
     values,
 )
-from dashboards.queries import OUTAGE, VERDICTS, quantile, verdict_number
+from dashboards.queries import OUTAGE, quantiles, verdict_number
 
 _CHOSEN = 'namespace=~"$namespace"'
 _VERDICTS = f"sum by (verdict) (datapath_probe_verdict{{{_CHOSEN}}})"
@@ -31,11 +32,8 @@ _PROBE = "/d/datapath-probe-probe?var-namespace=${__data.fields.namespace}&var-p
 
 def build() -> dashboard.Dashboard:
     """The dashboard."""
-    made = new("fleet", "Datapath Probe / Fleet", "Which paths are broken, where, and since when.")
-    made.with_variable(NAMESPACES)
-    for one in (*_now(), *_over_time()):
-        made.with_panel(one)
-    return made
+    explanation = "Which paths are broken, where, and since when."
+    return new("fleet", explanation, [*_now(), *_over_time()], [NAMESPACES])
 
 
 def _now() -> Panels:
@@ -100,9 +98,8 @@ def _by_hop() -> bargauge.Panel:
 
 
 def _over_time() -> Panels:
-    words = {number: (verdict, COLORS[verdict]) for number, verdict in VERDICTS.items()}
     timeline = panel(
-        statetimeline.Panel().mappings(values(words)).per_page(20),
+        statetimeline.Panel().mappings(VERDICT_WORDS).per_page(20),
         "Probes that were not always Healthy",
         "The verdict of each probe that had another one than Healthy in the selected time.",
         Query(
@@ -125,13 +122,11 @@ def _over_time() -> Panels:
         Query(f"avg by (namespace) (datapath_probe_success{{{_CHOSEN}}})", "{{namespace}}"),
         unit="percentunit",
     )
-    duration = "datapath_probe_request_duration_seconds"
     latency = panel(
         timeseries.Panel(),
         "Duration of requests",
         "Half, and 99 of 100, of all requests were faster.",
-        Query(quantile(0.5, duration, _CHOSEN), "p50"),
-        Query(quantile(0.99, duration, _CHOSEN), "p99"),
+        *quantiles("datapath_probe_request_duration_seconds", labels=_CHOSEN),
         unit="s",
     )
     changes = panel(

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries
 
 from dashboards.panels import GREEN, RED, YELLOW, Panels, Query, by_verdict, new, panel, steps
-from dashboards.queries import quantile
+from dashboards.queries import quantiles
 
 _OURS = "on (instance) datapath_probe_build_info"
 _RATE = "[$__rate_interval]"
@@ -11,12 +11,8 @@ _RATE = "[$__rate_interval]"
 
 def build() -> dashboard.Dashboard:
     """The dashboard."""
-    made = new(
-        "operator", "Datapath Probe / Operator", "Whether the operator itself works, and what it costs."
-    )
-    for one in (*_now(), *_schedule(), *_evidence(), *_cost()):
-        made.with_panel(one)
-    return made
+    explanation = "Whether the operator itself works, and what it costs."
+    return new("operator", explanation, [*_now(), *_schedule(), *_evidence(), *_cost()])
 
 
 def _now() -> Panels:
@@ -60,8 +56,7 @@ def _schedule() -> Panels:
         timeseries.Panel(),
         "Schedule lag",
         "How long after they were due half, and 99 of 100, of the runs started.",
-        Query(quantile(0.5, "datapath_probe_schedule_lag_seconds"), "p50"),
-        Query(quantile(0.99, "datapath_probe_schedule_lag_seconds"), "p99"),
+        *quantiles("datapath_probe_schedule_lag_seconds"),
         unit="s",
         width=8,
     )
@@ -69,8 +64,7 @@ def _schedule() -> Panels:
         timeseries.Panel(),
         "Duration of runs",
         "How long half, and 99 of 100, of the runs took, with their evidence.",
-        Query(quantile(0.5, "datapath_probe_run_duration_seconds"), "p50"),
-        Query(quantile(0.99, "datapath_probe_run_duration_seconds"), "p99"),
+        *quantiles("datapath_probe_run_duration_seconds"),
         unit="s",
         width=8,
     )

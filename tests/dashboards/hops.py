@@ -6,6 +6,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
 from dashboards.panels import (
     GREEN,
+    HOP_WORDS,
     NAMESPACES,
     RED,
     YELLOW,
@@ -14,30 +15,23 @@ from dashboards.panels import (
     new,
     panel,
     steps,
-    values,
     variable,
 )
 
 _CHOSEN = 'namespace=~"$namespace",hop=~"$hop"'
 _SUCCESS = f"datapath_probe_hop_success{{{_CHOSEN}}}"
-_WORDS = values({"0": ("wrong", RED), "1": ("Ok", GREEN)})
 
 
 def build() -> dashboard.Dashboard:
     """The dashboard."""
-    made = new(
-        "hops", "Datapath Probe / Hops", "Which hops are wrong, on how many paths, and on which nodes."
-    )
-    made.with_variable(NAMESPACES)
-    made.with_variable(variable("hop", "Hop", "label_values(datapath_probe_hop_success, hop)"))
-    for one in (_matrix(), _history(), *_summary()):
-        made.with_panel(one)
-    return made
+    hops = variable("hop", "Hop", "label_values(datapath_probe_hop_success, hop)")
+    explanation = "Which hops are wrong, on how many paths, and on which nodes."
+    return new("hops", explanation, [_matrix(), _history(), *_summary()], [NAMESPACES, hops])
 
 
 def _matrix() -> table.Panel:
     made = panel(
-        table.Panel().display_mode(TableCellDisplayMode.COLOR_BACKGROUND).mappings(_WORDS),
+        table.Panel().display_mode(TableCellDisplayMode.COLOR_BACKGROUND).mappings(HOP_WORDS),
         "Probes and hops",
         "Each probe, and its hops by the last run: a column of red is one cause for many probes.",
         Query(f"min by (probe, hop) ({_SUCCESS})"),
@@ -51,7 +45,7 @@ def _matrix() -> table.Panel:
 def _history() -> statushistory.Panel:
     ever_wrong = f"min_over_time({_SUCCESS}[$__range] @ end()) == 0"
     return panel(
-        statushistory.Panel().mappings(_WORDS).per_page(30),
+        statushistory.Panel().mappings(HOP_WORDS).per_page(30),
         "Hops that were wrong",
         "Every hop of a probe that was wrong at least once in the selected time.",
         Query(f"{_SUCCESS} and on (namespace, probe, hop) ({ever_wrong})", "{{namespace}}/{{probe}} {{hop}}"),

@@ -4,7 +4,9 @@ Verdicts and hops have the same colors everywhere: green for Healthy or Ok, yell
 for Unknown.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import TypeVar
 
 from grafana_foundation_sdk.builders import (
@@ -34,6 +36,8 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 GREEN, YELLOW, RED, GRAY = "green", "yellow", "red", "#808080"
 COLORS = {"Healthy": GREEN, "Degraded": YELLOW, "Broken": RED, "Unknown": GRAY}
+NUMBERS = {verdict: str(number) for number, verdict in enumerate(COLORS, start=1)}
+"""Verdicts as the values of a series."""
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "datapath-probe"
 ALL = VariableOption(text="All", value="$__all")
@@ -72,7 +76,7 @@ def panel(
 ) -> Panel:
     """A panel of this kind. `width`: of 24."""
     kind.title(title).description(explanation).datasource(SOURCE).unit(unit).span(width).height(height)
-    for ref, query in zip("ABCDEF", queries, strict=False):
+    for ref, query in zip(ascii_uppercase, queries, strict=False):
         kind.with_target(_target(ref, query, in_table=isinstance(kind, table.Panel)))
     return kind
 
@@ -95,6 +99,10 @@ def values(texts: dict[str, tuple[str, str]]) -> list[ValueMapping]:
     return [ValueMap(options=results)]
 
 
+VERDICT_WORDS = values({NUMBERS[verdict]: (verdict, color) for verdict, color in COLORS.items()})
+HOP_WORDS = values({"0": ("wrong", RED), "1": ("Ok", GREEN)})
+
+
 def steps(first: str, *others: tuple[float, str]) -> dashboard.ThresholdsConfig:
     """Colors from a value on."""
     found = [Threshold(value=None, color=first), *(Threshold(value=at, color=color) for at, color in others)]
@@ -113,19 +121,26 @@ def by_verdict(kind: Panel) -> Panel:
     return kind
 
 
-def new(name: str, title: str, explanation: str, since: str = "now-6h") -> dashboard.Dashboard:
-    """An empty dashboard with links to the others."""
+def new(
+    name: str, explanation: str, panels: Panels, variables: Sequence[dashboard.QueryVariable] = ()
+) -> dashboard.Dashboard:
+    """A dashboard of these panels with links to the others."""
     others = dashboard.DashboardLink("Datapath Probe").type(DashboardLinkType.DASHBOARDS).tags([TAG])
-    return (
-        dashboard.Dashboard(title)
+    made = (
+        dashboard.Dashboard(f"Datapath Probe / {name.capitalize()}")
         .uid(f"{TAG}-{name}")
         .description(explanation)
         .tags([TAG])
-        .time(since, "now")
+        .time("now-6h", "now")
         .refresh("30s")
         .link(others.as_dropdown(True).include_vars(True).keep_time(True))
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
     )
+    for one in variables:
+        made.with_variable(one)
+    for each in panels:
+        made.with_panel(each)
+    return made
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:

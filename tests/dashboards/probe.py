@@ -4,9 +4,10 @@ from grafana_foundation_sdk.builders import dashboard, stat, statetimeline, stat
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync
 
 from dashboards.panels import (
-    COLORS,
     GREEN,
+    HOP_WORDS,
     RED,
+    VERDICT_WORDS,
     YELLOW,
     Panels,
     Query,
@@ -18,10 +19,9 @@ from dashboards.panels import (
     values,
     variable,
 )
-from dashboards.queries import OUTAGE, VERDICTS, quantile, verdict_number
+from dashboards.queries import OUTAGE, quantiles, verdict_number
 
 _CHOSEN = 'namespace="$namespace",probe="$probe"'
-_DURATION = "datapath_probe_request_duration_seconds"
 
 
 def _of(metric: str) -> str:
@@ -30,21 +30,20 @@ def _of(metric: str) -> str:
 
 def build() -> dashboard.Dashboard:
     """The dashboard."""
-    made = new("probe", "Datapath Probe / Probe", "One probe: verdicts, hops, latency.")
-    made.tooltip(DashboardCursorSync.CROSSHAIR)
     of_namespace = 'label_values(datapath_probe_info{namespace="$namespace"}, probe)'
     namespaces = "label_values(datapath_probe_info, namespace)"
-    made.with_variable(variable("namespace", "Namespace", namespaces, several=False))
-    made.with_variable(variable("probe", "Probe", of_namespace, several=False))
-    for one in (*_now(), *_verdicts(), *_requests(), *_counts()):
-        made.with_panel(one)
-    return made
+    variables = [
+        variable("namespace", "Namespace", namespaces, several=False),
+        variable("probe", "Probe", of_namespace, several=False),
+    ]
+    panels = [*_now(), *_verdicts(), *_requests(), *_counts()]
+    made = new("probe", "One probe: verdicts, hops, latency.", panels, variables)
+    return made.tooltip(DashboardCursorSync.CROSSHAIR)
 
 
 def _now() -> Panels:
-    words = {number: (verdict, COLORS[verdict]) for number, verdict in VERDICTS.items()}
     verdict = panel(
-        stat.Panel().mappings(values(words)),
+        stat.Panel().mappings(VERDICT_WORDS),
         "Verdict",
         "The verdict of the last run.",
         Query(verdict_number(_CHOSEN), now=True),
@@ -82,9 +81,8 @@ def _now() -> Panels:
 
 
 def _verdicts() -> Panels:
-    words = {number: (verdict, COLORS[verdict]) for number, verdict in VERDICTS.items()}
     verdicts = panel(
-        statetimeline.Panel().mappings(values(words)),
+        statetimeline.Panel().mappings(VERDICT_WORDS),
         "Verdicts",
         "The verdict of each run.",
         Query(verdict_number(_CHOSEN), "verdict"),
@@ -100,7 +98,7 @@ def _verdicts() -> Panels:
         height=5,
     )
     hops = panel(
-        statushistory.Panel().mappings(values({"0": ("wrong", RED), "1": ("Ok", GREEN)})),
+        statushistory.Panel().mappings(HOP_WORDS),
         "Hops",
         "The hops of the path; nothing is shown for a hop that is Unknown or not on the path.",
         Query(_of("datapath_probe_hop_success"), "{{hop}}"),
@@ -115,9 +113,7 @@ def _requests() -> Panels:
         timeseries.Panel().override_by_name("limit", fixed(RED)),
         "Duration of requests",
         "Quantiles of the requests, and the limit if the probe has one (expect.maxLatency).",
-        Query(quantile(0.5, _DURATION, _CHOSEN), "p50"),
-        Query(quantile(0.9, _DURATION, _CHOSEN), "p90"),
-        Query(quantile(0.99, _DURATION, _CHOSEN), "p99"),
+        *quantiles("datapath_probe_request_duration_seconds", (50, 90, 99), _CHOSEN),
         Query(_of("datapath_probe_latency_limit_seconds"), "limit"),
         unit="s",
     )
