@@ -6,7 +6,7 @@ exec starts are in the cgroup of their container, runc in that of its node. Call
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from e2e.api import Object
@@ -14,7 +14,7 @@ from lab import cgroups
 from lab.paths import CGROUP
 
 OPERATOR, AGENTS, SOURCES, OTHER_PODS = "operator", "Cilium agents", "source pods", "other pods"
-RUNTIME = "kubelet, containerd, runc"
+NODES = "kubelet, containerd, runc and the rest of the nodes"
 _CONTROL_PLANE = {"kube-apiserver": "API server", "etcd": "etcd"}
 _LABELS = {"app.kubernetes.io/name": {"datapath-probe": OPERATOR}, "k8s-app": {"cilium": AGENTS}}
 _USER_TICKS, _SYSTEM_TICKS = 11, 12  # fields of /proc/PID/stat after the command
@@ -25,12 +25,13 @@ def by_part(pods: Iterable[Object], namespace: str) -> dict[str, float]:
     tree = cgroups.ROOT / ("" if cgroups.is_unified() else "cpuacct") / CGROUP
     parts: dict[str, float] = defaultdict(float)
     for pid in cgroups.pids():
-        for part, seconds in _of_process(pid):
-            parts[part] += seconds
+        command, seconds = _process(pid)
+        if command in _CONTROL_PLANE:
+            parts[_CONTROL_PLANE[command]] += seconds
     for pod in pods:
         for folder in tree.glob(f"*/**/pod{pod['metadata']['uid']}"):
             parts[_part(pod, namespace)] += _seconds(folder)
-    parts[RUNTIME] = _seconds(tree) - sum(parts.values())
+    parts[NODES] = _seconds(tree) - sum(parts.values())
     return parts
 
 
@@ -48,12 +49,11 @@ def _seconds(folder: Path) -> float:
     return int((folder / "cpuacct.usage").read_text()) / 1e9
 
 
-def _of_process(pid: int) -> Iterator[tuple[str, float]]:
+def _process(pid: int) -> tuple[str, float]:
+    """The command of a process, and its CPU seconds; "" if it has ended."""
     try:
         command, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(") ")
     except OSError:
-        return  # it has ended
-    if command in _CONTROL_PLANE:
-        ticks = fields.split()
-        seconds = (int(ticks[_USER_TICKS]) + int(ticks[_SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
-        yield _CONTROL_PLANE[command], seconds
+        return "", 0.0
+    ticks = fields.split()
+    return command, (int(ticks[_USER_TICKS]) + int(ticks[_SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")

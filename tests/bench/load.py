@@ -57,7 +57,7 @@ class Load:
         found = asdict(self)
         parts = found.pop("cpu_ms_by_part")
         lines = [f"{name:18}{value}" for name, value in found.items()]
-        return "\n".join([*lines, *(f"  CPU of {part:26}{ms:7.1f} ms" for part, ms in parts.items())])
+        return "\n".join([*lines, *(f"  CPU of {part:52}{ms:7.1f} ms" for part, ms in parts.items())])
 
 
 def measure(operator: Operator, namespace: str, probes: int, interval_s: float, seconds: float) -> Load:
@@ -67,11 +67,8 @@ def measure(operator: Operator, namespace: str, probes: int, interval_s: float, 
     say(f"· {probes} probes every {interval_s:g} s …")
     try:
         with ThreadPoolExecutor(8) as pool:
-            list(
-                pool.map(
-                    lambda one: made.create(f"load-{one[0]}", one[1]), zip(range(probes), specs, strict=False)
-                )
-            )
+            names = (f"load-{number}" for number in range(probes))
+            list(pool.map(made.create, names, specs))
         verdicts = "datapath_probe_verdict"
         until(
             "every probe has run",
@@ -85,7 +82,7 @@ def measure(operator: Operator, namespace: str, probes: int, interval_s: float, 
         after, cpu_after, ended = operator.metrics(), _cpu(operator.api, namespace), time.monotonic()
     finally:
         made.delete_all()
-    runs = after.total(_RUNS) - before.total(_RUNS)
+    runs = _grown(before, after, _RUNS)
     cpu_ms = {part: 1000 * (s - cpu_before.get(part, 0.0)) / runs for part, s in cpu_after.items()}
     return Load(
         collector="exec",

@@ -62,13 +62,11 @@ class Churn:
 
     def roll_out(self) -> None:
         """Restart all deathstars, one after another."""
-        self._kubectl("rollout", "restart", "statefulset/deathstar", "-n", NAMESPACE)
-        self._rolled_out("statefulset/deathstar", "-n", NAMESPACE)
+        self._roll_out("statefulset/deathstar", "-n", NAMESPACE)
 
     def roll_out_fleet(self) -> None:
         """Replace all ships of the fleet."""
-        self._kubectl("rollout", "restart", "deployment/fleet", "-n", NAMESPACE)
-        self._rolled_out("deployment/fleet", "-n", NAMESPACE)
+        self._roll_out("deployment/fleet", "-n", NAMESPACE)
 
     def delete_pod(self) -> None:
         """Delete a deathstar gracefully."""
@@ -89,8 +87,7 @@ class Churn:
 
     def restart_dns(self) -> None:
         """Restart CoreDNS."""
-        self._kubectl("rollout", "restart", *_DNS)
-        self._rolled_out(*_DNS)
+        self._roll_out(*_DNS)
 
     def drain_node(self) -> None:
         """Drain and uncordon a node that does not run the operator."""
@@ -132,7 +129,8 @@ class Churn:
 
         until("all agents are ready", ready, _TIMEOUT_S)
 
-    def _rolled_out(self, *what: str) -> None:
+    def _roll_out(self, *what: str) -> None:
+        self._kubectl("rollout", "restart", *what)
         self._kubectl("rollout", "status", *what, f"--timeout={_TIMEOUT_S:g}s")
 
     def _kubectl(self, *argv: str) -> None:

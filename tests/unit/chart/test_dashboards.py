@@ -50,7 +50,6 @@ def test_dashboards_have_different_ids_and_link_to_each_other() -> None:
     documents = [document(name) for name in DASHBOARDS]
     assert len({one["uid"] for one in documents}) == len(documents)
     assert all(one["links"][0]["tags"] == one["tags"] for one in documents)
-    [link] = next(panel for panel in document("fleet")["panels"] if panel["type"] == "table")["fieldConfig"][
-        "defaults"
-    ]["links"]
+    [listed] = [panel for panel in document("fleet")["panels"] if panel["type"] == "table"]
+    [link] = listed["fieldConfig"]["defaults"]["links"]
     assert f"/d/{document('probe')['uid']}?" in link["url"]

@@ -1,19 +1,17 @@
 """Keys and values byte for byte, as observed on a live cluster with Cilium 1.18.5 and as in other versions."""
 
 import struct
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 
 import pytest
 
 from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.fact import Fact
-from datapath_probe.evidence.reading import Absent
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.byte_order import L4Protocol
-from datapath_probe.sources.maps import conntrack, egress_gateway, ipcache, ipmasq, lbmap, lxcmap, natmap
+from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, natmap
 from datapath_probe.sources.maps.conntrack import CtEntry, CtFlag, TcpFlag
-from datapath_probe.sources.maps.egress_gateway import EgressGateway
 from datapath_probe.sources.maps.ipcache import IpcacheFlag, IpcacheRecord
 from datapath_probe.sources.maps.lbmap import (
     BackendRecord,
@@ -27,7 +25,7 @@ from datapath_probe.sources.maps.lbmap import (
 from datapath_probe.sources.maps.lxcmap import EndpointFlag, EndpointRecord
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
 from datapath_probe.sources.maps.natmap import NatEntry
-from unit.sources.golden import looked_up, printed
+from unit.sources.golden import looked_up
 
 V1_17 = Layout("1.17.0", "cilium_ipcache", "cilium_policy_v2")
 V1_18 = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
@@ -260,36 +258,6 @@ def test_nat_keys_and_values() -> None:
     source = ip_address("fd00::3")
     value = struct.pack("<Q24x16s2s6x", 7, source.packed, b"\1\2").hex(" ")
     assert natmap.parse(looked_up(value)) == NatEntry(source, 0x0102, 7)
-
-
-def test_egress_gateway_keys_and_values() -> None:
-    fact = egress_gateway.entry("node1", ip_address("10.244.1.7"), ip_address("203.0.113.10"))
-    found = egress_gateway.key(fact)
-    assert found.map == "cilium_egress_gw_policy_v4"
-    assert found.key.hex(" ") == "40 00 00 00 0a f4 01 07 cb 00 71 0a"
-    on_gateway = looked_up("ac 1e 00 63 ac 1e 00 0b")
-    assert egress_gateway.parse(on_gateway) == EgressGateway(
-        IPv4Address("172.30.0.11"), ip_address("172.30.0.99")
-    )
-    elsewhere = looked_up("00 00 00 00 ac 1e 00 0b")
-    assert egress_gateway.parse(elsewhere) == EgressGateway(IPv4Address("172.30.0.11"), None)
-    assert egress_gateway.parse(looked_up("00 00 00 00 00 00 00 00")) == EgressGateway(None, None)
-    excluded = looked_up("00 00 00 00 00 00 00 01")
-    assert egress_gateway.parse(excluded) == Absent()
-    six = egress_gateway.key(egress_gateway.entry("node1", ip_address("fd00::1"), ip_address("2001:db8::1")))
-    assert (six.map, len(six.key), six.key[:4]) == ("cilium_egress_gw_policy_v6", 36, b"\0\1\0\0")
-    value = ip_address("fd00::9").packed + bytes((172, 30, 0, 11)) + bytes(20)
-    over_six = egress_gateway.parse(looked_up(value.hex(" ")))
-    assert over_six == EgressGateway(IPv4Address("172.30.0.11"), ip_address("fd00::9"))
-
-
-def test_exceptions_to_masquerading() -> None:
-    found = ipmasq.key(ipmasq.exception("node1", ip_address("203.0.113.10")))
-    assert (found.map, found.key.hex(" ")) == ("cilium_ipmasq_v4", "20 00 00 00 cb 00 71 0a")
-    six = ipmasq.key(ipmasq.exception("node1", ip_address("2001:db8::1")))
-    assert (six.map, six.key[:4]) == ("cilium_ipmasq_v6", b"\x80\0\0\0")
-    assert ipmasq.parse(looked_up("00")) is True
-    assert ipmasq.parse(printed("null", exit_code=254)) is False
 
 
 def test_flags_of_later_versions_are_kept() -> None:

@@ -152,7 +152,8 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
         )
     meant = [(f, peer) for f in filters for peer in f.peers if traffic.identity in selections[peer.selector]]
     denied = any(peer.deny for _, peer in meant)
-    decisive = [peer for _, peer in meant if peer.deny is denied]
+    deciding = [(f, peer) for f, peer in meant if peer.deny is denied]
+    decisive = [peer for _, peer in deciding]
     policies = {policy for peer in decisive for policy in peer.policies}
     return Decision(
         allowed=bool(decisive) and not denied,
@@ -160,7 +161,7 @@ def decide(policy: EndpointPolicy, selections: Selections, traffic: Traffic) -> 
         exact=not any(peer.shared and len(peer.policies) > 1 for peer in decisive),
         proxied=any(peer.proxied for peer in decisive),
         authenticated=any(peer.authenticated for peer in decisive),
-        by_port_name=bool(decisive) and all(f.port_name for f, peer in meant if peer.deny is denied),
+        by_port_name=bool(deciding) and all(f.port_name for f, _ in deciding),
     )
 
 
