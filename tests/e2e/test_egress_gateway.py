@@ -3,27 +3,23 @@
 Part of `make e2e-modes`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 
 import pytest
-import yaml
 
 from e2e.api import Object
 from e2e.galaxy import Galaxy, Pod
 from e2e.probes import Probe, Probes, brief, divergence, facts
 from e2e.switch import SETTLED_S, switch
-from e2e.waiting import until
+from faults.inject import objects
+from faults.inject.policies import CILIUM
 from lab import outside
-from lab.cluster import Lab
 from lab.settings import OUTSIDE_IP, Mode, Settings
 
 SHIP = "xwing"
 # The Cilium operator registers the CRD of the policies when it starts.
 _VALUES = {"egressGateway.enabled": True, "operator.rollOutPods": True}
 WITH_GATEWAYS = Settings(mode=Mode.PRODUCTION, values=_VALUES)
-REALIZED_S = 60.0
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -43,44 +39,39 @@ def leaving(galaxy: Galaxy, probes: Probes) -> Probe:
     return probe
 
 
-def test_a_gateway_on_the_source_s_node_is_judged(leaving: Probe, galaxy: Galaxy, tmp_path: Path) -> None:
+def test_a_gateway_on_the_source_s_node_is_judged(leaving: Probe, galaxy: Galaxy) -> None:
     lab, ship = galaxy.lab, galaxy.pod(SHIP)
-    with gateway(lab, ship, ship.node, tmp_path):
+    with gateway(galaxy, ship, ship.node):
         status = leaving.run_until("Healthy", lambda status: status["verdict"] == "Healthy")
     assert facts(status, "masquerade", "programmed")["gateway"] == lab.node(ship.node).ip
     assert facts(status, "masquerade", "observed")["source"] == lab.node(ship.node).ip
 
 
-def test_a_gateway_on_another_node_is_not_followed(leaving: Probe, galaxy: Galaxy, tmp_path: Path) -> None:
+def test_a_gateway_on_another_node_is_not_followed(leaving: Probe, galaxy: Galaxy) -> None:
     lab, ship = galaxy.lab, galaxy.pod(SHIP)
     other = next(node for node in lab.settings.node_names if node != ship.node)
-    with gateway(lab, ship, other, tmp_path):
+    with gateway(galaxy, ship, other):
         status = leaving.run_now()
     assert (status["verdict"], status["reason"]) == ("Unknown", "UnsupportedConfiguration"), brief(status)
     assert f"through the node with address {lab.node(other).ip}" in status["summary"]
     assert status["paths"][0]["request"]["httpStatus"] == 200
 
 
-def test_a_policy_without_a_gateway_is_named(leaving: Probe, galaxy: Galaxy, tmp_path: Path) -> None:
+def test_a_policy_without_a_gateway_is_named(leaving: Probe, galaxy: Galaxy) -> None:
     ship = galaxy.pod(SHIP)
-    with gateway(galaxy.lab, ship, "no-such-node", tmp_path):
+    with gateway(galaxy, ship, "no-such-node"):
         status = leaving.run_now()
     assert divergence(status) == ("Broken", "masquerade", ship.node, "NoEgressGateway"), brief(status)
     leaving.run_until("Healthy", lambda status: status["verdict"] == "Healthy")
 
 
-@contextmanager
-def gateway(lab: Lab, ship: Pod, node: str, folder: Path) -> Iterator[None]:
+def gateway(galaxy: Galaxy, ship: Pod, node: str) -> AbstractContextManager[object]:
     """A policy that sends packets of the ship out through this node, until exit; the ship's node has read both."""
-    file = folder / "policy.yaml"
-    file.write_text(yaml.safe_dump(policy(node)))
-    lab.kubectl("apply", "-f", str(file))
-    try:
-        wait_realized(lab, ship, present=True)
-        yield
-    finally:
-        lab.kubectl("delete", "-f", str(file))
-        wait_realized(lab, ship, present=False)
+
+    def has_entry() -> bool:
+        return ship.ip in galaxy.lab.agent_exec(ship.node, "cilium-dbg", "bpf", "egress", "list")
+
+    return objects.created(galaxy.api, f"{CILIUM}/ciliumegressgatewaypolicies", policy(node), has_entry)
 
 
 def policy(node: str) -> Object:
@@ -94,11 +85,3 @@ def policy(node: str) -> Object:
             "egressGateway": {"nodeSelector": {"matchLabels": {"kubernetes.io/hostname": node}}},
         },
     }
-
-
-def wait_realized(lab: Lab, ship: Pod, *, present: bool) -> None:
-    def has_read() -> bool:
-        entries = lab.agent_exec(ship.node, "cilium-dbg", "bpf", "egress", "list")
-        return (ship.ip in entries) == present
-
-    until(f"the entry of {ship.ip} is {'there' if present else 'gone'}", has_read, REALIZED_S)
