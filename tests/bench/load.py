@@ -36,7 +36,9 @@ _RUNS, _LAG, _DURATION = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one load costs. CPU is per verdict; `cluster_cpu_ms`: of everything in the lab, with the operator."""
+    """What one load costs. CPU is per verdict; `cluster_cpu_ms`: of everything in the lab, with the operator. `healthy`:
+    the share of its own runs.
+    """
 
     collector: str
     probes: int
@@ -89,7 +91,8 @@ def measure(operator: Operator, namespace: str, probes: int, interval_s: float, 
         probes=probes,
         interval_s=interval_s,
         verdicts_per_s=round(runs / (ended - began), 1),
-        healthy=_grown(before, after, _RUNS, verdict="Healthy") / runs,
+        healthy=_grown(before, after, _RUNS, verdict="Healthy", namespace=namespace)
+        / _grown(before, after, _RUNS, namespace=namespace),
         skipped=round(_grown(before, after, "datapath_probe_runs_skipped_total")),
         lag_p50_s=quantile(before, after, _LAG, 0.5),
         lag_p99_s=quantile(before, after, _LAG, 0.99),
