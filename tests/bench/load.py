@@ -36,8 +36,8 @@ _RUNS, _LAG, _DURATION = (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one load costs. CPU is per verdict; `cluster_cpu_ms`: of everything in the lab, with the operator. `healthy`:
-    the share of its own runs.
+    """What one load costs. CPU is per verdict; `cluster_cpu_ms`: of everything in the lab, with the operator.
+    `healthy`: the share of its own runs.
     """
 
     collector: str
