@@ -1,8 +1,10 @@
-# The operator's image. For users: `docker build .` (or `make image IMAGE=…`), with packages from the index.
+# The images of the operator and, with `--target node`, of the node agent. For users: `docker build .` (or `make image IMAGE=…`), with packages from the index.
 # Without an index (the lab): wheels of requirements.txt in wheelhouse/, the project's own wheel in dist/, and a
 # local base image: `buildah bud --pull-never --build-arg BASE=localhost/lab/python:1 --build-arg WHEELS=local .`
 # Tag and digest of the base move together: `docker buildx imagetools inspect TAG` tells the digest.
 ARG BASE=docker.io/library/python:3.13.14-slim-trixie@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6
+# Of the node agent: the same, or one that has its tools already.
+ARG NODE_BASE=${BASE}
 
 FROM ${BASE} AS build
 # index | local: only who says so gets what lies in wheelhouse/ and dist/, which may be old.
@@ -21,6 +23,17 @@ RUN if [ "$WHEELS" = local ]; then mkdir /wheel && cp datapath_probe-*.whl /whee
         /opt/build/bin/pip install --only-binary=:all: --no-deps --require-hashes -r requirements-build.txt && \
         /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir=/wheel . ; fi
 RUN pip install --no-deps /wheel/*.whl && pip uninstall --yes pip
+
+# The node agent: `docker build --target node .` Curl and the tools that read what the kernel knows, as Debian builds them.
+FROM ${NODE_BASE} AS node
+RUN command -v bpftool > /dev/null || { apt-get update -qq && apt-get install -qy --no-install-recommends \
+        bpftool ca-certificates curl findutils iproute2 iptables && rm -rf /var/lib/apt/lists/*; }
+# For files of requests, in a mount namespace of their own.
+RUN mkdir /run/datapath-probe
+COPY --from=build /opt/datapath-probe /opt/datapath-probe
+ENV PATH=/opt/datapath-probe/bin:${PATH} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENTRYPOINT ["datapath-probe"]
+CMD ["node-agent"]
 
 FROM ${BASE}
 COPY --from=build /opt/datapath-probe /opt/datapath-probe

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-zA-Z0-9_-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-include tests/lab/lab.mk crds/crds.mk charts/charts.mk docs/architecture.mk docs/errors.mk docs/verdict.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk tests/hold/hold.mk
+include tests/lab/lab.mk operator/protocols.mk crds/crds.mk charts/charts.mk docs/architecture.mk docs/errors.mk docs/verdict.mk manifests/manifests.mk tests/faults/faults.mk tests/soak/soak.mk tests/hold/hold.mk
 
 # --- environment ---------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 # --- tests: `make test` is all of these stages, in two chains beside each other, whether one fails or not ---------------
 
-CHECKS := lint types layers crds-check docs-errors-check docs-verdict-check docs-architecture-check chart-check dashboards-check unit rules-test integration
+CHECKS := lint types layers protocols-check crds-check docs-errors-check docs-verdict-check docs-architecture-check chart-check dashboards-check unit rules-test integration
 ON_THE_LAB := programs e2e
 NIGHTLY := linear mutated programs test-lab e2e-modes e2e-ipv6 e2e-monitoring
 

@@ -28,6 +28,7 @@ from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import connect, load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
 from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.kube.watch.inventory import ClusterInventory
@@ -129,7 +130,7 @@ async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, Recordin
         try:
             await inventory.wait_synced()
             answers = AnswerCache(ShellAgents(pool, inventory.agent))
-            yield ProbeRunner(inventory, answers, source_exec), source_exec
+            yield ProbeRunner(inventory, answers, ExecClients(source_exec)), source_exec
         finally:
             following.cancel()
             with suppress(asyncio.CancelledError):

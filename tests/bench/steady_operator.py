@@ -25,6 +25,7 @@ class RecordedCluster:
     """Always synced. Every run takes `RUN_S` and is healthy."""
 
     unsynced: Mapping[str, str] = {}
+    fallbacks = 0
 
     def __init__(self) -> None:
         self.runner = self

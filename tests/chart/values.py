@@ -54,10 +54,12 @@ def values_yaml(schema: Schema) -> str:
     lines = [HEADER]
     group: tuple[str, ...] = ()
     for value in values(schema):
-        if (parents := value.path[:-1]) != group and parents:
-            lines.append(f"\n{parents[-1]}:")
-        elif not parents:
+        parents = value.path[:-1]
+        if not parents:
             lines.append("")
+        for depth, name in enumerate(parents):
+            if parents[: depth + 1] != group[: depth + 1]:
+                lines.append(f"{'  ' * depth}{name}:" if depth else f"\n{name}:")
         group = parents
         lines += _lines(value)
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"

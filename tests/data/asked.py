@@ -10,8 +10,6 @@ from ipaddress import ip_address
 
 from datapath_probe.addresses import IpAddress, IpFamily
 from datapath_probe.evidence.fact import Fact
-from datapath_probe.kube.exec.command import Command
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.agent import agent_config, agent_endpoint, bpf_metrics
 from datapath_probe.sources.agent.agent_endpoint import AgentEndpoint
 from datapath_probe.sources.bpf import bpftool
@@ -19,6 +17,8 @@ from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.iproute2 import links, uptime
 from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
 from datapath_probe.sources.maps.policymap import ANY_IDENTITY, TrafficDirection
+from datapath_probe.tools.command import Command
+from datapath_probe.tools.commands import argv_of
 
 Asked = tuple[str, str, Fact | Command]  # module, name, fact; a command that prints no fact
 UNUSED_ID = 65000

@@ -11,11 +11,11 @@ from datapath_probe.collect.source_ports import SourcePorts
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.command import Command
-from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.sources.curl import request as curl
 from datapath_probe.sources.curl.request import CurlRequest
+from datapath_probe.tools.command import Command
+from datapath_probe.tools.commands import command_of
 
 
 @dataclass

@@ -4,6 +4,7 @@ In: a lab. Out: the running operator. Called by the fixture `operator`, by `make
 are already done.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from lab.shell import step
 
 RESTRICTED = CHECKOUT / "manifests/base/namespace.yaml"
 """The namespace, with the Pod Security Standard that the operator meets."""
-IMAGE = "datapath-probe:lab"
+IMAGE, NODE_IMAGE = "datapath-probe:lab", "datapath-probe-node:lab"
 TAKE_OVER = ("--take-ownership", "--force-conflicts")
 """The CRD may be there without a release, and tests change the Deployment."""
 BUILT = "lab/image"
@@ -69,14 +70,24 @@ class Operator:
             until("the operator is gone", lambda: not self.api.items(_PODS), timeout_s=30)
 
 
+def collector() -> str:
+    """Which collector the tests use: that of E2E_COLLECTOR, by default node agents."""
+    return os.environ.get("E2E_COLLECTOR", "auto")
+
+
 def deploy(lab: Lab, api: Api, windows: Windows = DEFAULT) -> Operator:
     """Deploy the operator of this checkout and wait until it is ready. `windows`: its transition windows."""
-    archive = operatorimage.build(IMAGE)
-    built = f"{archive.parent.name} {digest(CHART)} {_changed(windows)}".rstrip()
+    archives = [
+        operatorimage.build(IMAGE),
+        *([operatorimage.build(NODE_IMAGE, "node")] if collector() != "exec" else []),
+    ]
+    names = " ".join(archive.parent.name for archive in archives)
+    built = f"{names} {digest(CHART)} {collector()} {_changed(windows)}".rstrip()
     operator = Operator(lab, api)
     if _running(api) != built:
         with step(f"installing the operator ({built})"):
-            lab.load_image(archive)
+            for archive in archives:
+                lab.load_image(archive)
             lab.kubectl("apply", "--server-side", "-f", str(RESTRICTED))
             Release(lab).run("upgrade", "--install", CHART, *TAKE_OVER, values=values(built, windows))
     operator.wait_ready()
@@ -84,9 +95,14 @@ def deploy(lab: Lab, api: Api, windows: Windows = DEFAULT) -> Operator:
 
 
 def values(built: str, windows: Windows) -> Mapping[str, Any]:
-    """Values of the chart: the image of this checkout, and the windows if they are not the default ones."""
+    """Values of the chart: the images of this checkout, and the windows if they are not the default ones."""
     changed = _changed(windows)
     return {
+        "nodeAgents": {
+            "enabled": collector() != "exec",
+            "only": collector() == "nodes",
+            "image": {"tag": NODE_IMAGE.partition(":")[2]},
+        },
         "image": {"tag": IMAGE.partition(":")[2]},
         "podAnnotations": {BUILT: built},
         "extraEnv": [{"name": "TRANSITION_WINDOWS", "value": changed}] if changed else [],

@@ -8,7 +8,6 @@ from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.client import load_configuration
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
@@ -17,6 +16,7 @@ from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.maps import conntrack, ipcache
+from datapath_probe.tools.commands import argv_of
 from lab.cluster import Lab
 
 NODE = "node1"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from datapath_probe.kube.objects.ca_certificates import LIMIT_BYTES
+from datapath_probe.sources.curl.pem import LIMIT_BYTES
 from e2e.api import Api, Object
 from e2e.galaxy import NAMESPACE, Galaxy
 from e2e.operator_deploy import Operator

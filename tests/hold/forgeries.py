@@ -14,11 +14,11 @@ from datapath_probe.diagnose.engine import diagnose, facts_of
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.kube.client import connect, load_configuration
-from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.writes.probes import Probes
 from datapath_probe.publish.interfaces import Written
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
+from datapath_probe.tools.commands import command_of
 from hold.attack import Attack, Bar
 from integration.apiserver import ApiServer, running
 from integration.kube.cluster import create_probe

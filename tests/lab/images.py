@@ -11,11 +11,12 @@ from subprocess import CompletedProcess
 from lab import gobuild, toolchain
 from lab.buildcache import cached, digest
 from lab.paths import HERE, cache
-from lab.rootfs import AGENT_PACKAGES, AGENT_TRIM, PYTHON_PACKAGES, rootfs
+from lab.rootfs import AGENT_PACKAGES, AGENT_TRIM, NODE_PACKAGES, PYTHON_PACKAGES, rootfs
 from lab.shell import run
 
 PAUSE_IMAGE = "localhost/lab/pause:1"
 PYTHON_IMAGE = "localhost/lab/python:1"
+NODE_IMAGE = "localhost/lab/node:1"
 APP_IMAGE = "docker.io/lab/app:1"
 """In manifests: `lab/app:1`."""
 COREDNS_IMAGE = "localhost/lab/coredns:1"
@@ -38,6 +39,11 @@ def pause_program() -> Path:
 
 def python() -> Path:
     return _image(PYTHON_IMAGE, {"rootfs.tar": rootfs("python", PYTHON_PACKAGES)})
+
+
+def node() -> Path:
+    """The base of the node agent's image."""
+    return _image(NODE_IMAGE, {"rootfs.tar": rootfs("node", NODE_PACKAGES)})
 
 
 def app() -> Path:
@@ -83,6 +89,7 @@ def all_images(cilium_version: str) -> list[Path]:
         pause(),
         coredns(),
         python(),
+        node(),
         app(),
         cilium_operator(cilium_version),
         cilium_agent(cilium_version),
@@ -106,7 +113,7 @@ def _image(name: str, files: Mapping[str, Path], recipe: str = "", base: Path | 
             else:
                 shutil.copy(source, context / target)
         if base is not None:
-            provide_base(base)
+            provide_base(PYTHON_IMAGE, base)
         buildah("bud", "--isolation=chroot", "--pull-never", "--tag", name, context)
         buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
         shutil.rmtree(context)
@@ -116,9 +123,9 @@ def _image(name: str, files: Mapping[str, Path], recipe: str = "", base: Path | 
     return cached("images", recipe or short, key, make) / "image.tar"
 
 
-def provide_base(archive: Path) -> None:
-    """Make `FROM localhost/lab/python:1` refer to this build of the Python image."""
-    provided = cache() / "buildah/base"
+def provide_base(name: str, archive: Path) -> None:
+    """Make `FROM name` refer to this build of the image."""
+    provided = cache() / "buildah" / f"base-{name.rpartition('/')[2].partition(':')[0]}"
     if not provided.exists() or provided.read_text() != str(archive):
         buildah("pull", f"docker-archive:{archive}")
         provided.write_text(str(archive))

@@ -1,4 +1,4 @@
-"""The operator's image for the lab: the project's Dockerfile, a local base image, and prefetched wheels.
+"""The project's images for the lab: its Dockerfile, local base images, and prefetched wheels.
 
 A build container may have no access to a package index (CA, proxy), so the wheels are in its context. They are fetched
 for the Python version of the base image and verified with the hashes in requirements.txt. Called by `cli` and the e2e
@@ -27,25 +27,42 @@ _SOURCES = (
 )
 
 
-def build(name: str) -> Path:
-    """A docker-archive with the operator's image `name`; built if the sources changed."""
-    base = images.python()
+def build(name: str, target: str = "") -> Path:
+    """A docker-archive with the image `name`: the operator's, or that of another target of the Dockerfile. Built if the
+    sources changed.
+    """
+    bases = {images.PYTHON_IMAGE: images.python()}
+    if target:
+        bases[images.NODE_IMAGE] = images.node()
     with tempfile.TemporaryDirectory(prefix="datapath-probe-image-") as tmp:
         context = Path(tmp, "context")
         _copy_sources(context)  # first, so that the key matches the build also while files are edited
 
         def make(out: Path) -> None:
-            images.provide_base(base)
+            for base, archive in bases.items():
+                images.provide_base(base, archive)
             shutil.copytree(_wheelhouse(context / "requirements.txt"), context / "wheelhouse")
             wheel = ("pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir")
             run(sys.executable, "-m", *wheel, context / "dist", context)
-            local = ("--build-arg", f"BASE={images.PYTHON_IMAGE}", "--build-arg", "WHEELS=local")
-            how = ("--layers", "--isolation=chroot", "--pull-never")
+            local: tuple[str, ...] = (
+                "--build-arg",
+                f"BASE={images.PYTHON_IMAGE}",
+                "--build-arg",
+                "WHEELS=local",
+            )
+            local = (*local, "--build-arg", f"NODE_BASE={images.NODE_IMAGE}") if target else local
+            how = (
+                "--layers",
+                "--isolation=chroot",
+                "--pull-never",
+                *(("--target", target) if target else ()),
+            )
             images.buildah("bud", *how, *local, "--tag", name, context)
             images.buildah("push", name, f"docker-archive:{out / 'image.tar'}:{name}")
             images.prune_build_steps()
 
-        return cached("images", "datapath-probe", digest(name, str(base), context), make) / "image.tar"
+        short = name.partition(":")[0].rpartition("/")[2]
+        return cached("images", short, digest(name, *map(str, bases.values()), context), make) / "image.tar"
 
 
 def _copy_sources(context: Path) -> None:

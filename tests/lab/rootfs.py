@@ -9,6 +9,7 @@ _SUITE = "trixie"
 _LEFT_OUT = ("doc", "info", "locale", "man")
 
 PYTHON_PACKAGES = ("ca-certificates", "curl", "iproute2", "procps", "python3-minimal", "python3-venv")
+NODE_PACKAGES = (*PYTHON_PACKAGES, "bpftool", "findutils", "iptables")
 AGENT_PACKAGES = (
     *("bash", "bpftool", "ca-certificates", "clang-19", "curl", "iproute2", "ipset", "iptables"),
     *("jq", "kmod", "procps", "util-linux"),

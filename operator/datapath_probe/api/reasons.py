@@ -73,6 +73,8 @@ class Reason(StrEnum):
     AGENT_NOT_FOUND = "AgentNotFound"
     AGENT_NOT_READY = "AgentNotReady"
     AGENT_NOT_RESPONDING = "AgentNotResponding"
+    NODE_AGENT_UNAVAILABLE = "NodeAgentUnavailable"
+    NODE_AGENT_OUTDATED = "NodeAgentOutdated"
     UNSUPPORTED_VERSION = "UnsupportedVersion"
     UNCONFIRMED = "Unconfirmed"
     NOT_OBSERVED = "NotObserved"

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..api.spec.source import Client
 from ..evidence.fact import Fact
 from ..evidence.reading import Reading, Unavailable
 from ..plan.request import CaSource
+from ..sources.curl.request import CurlRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +30,20 @@ class Agents(Protocol):
         ...
 
 
-class SourceContainers(Protocol):
-    """The containers of source pods, where curl runs."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where a request comes from. `client`: where curl runs."""
 
-    async def run(
-        self,
-        target: ContainerRef,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | None,
-        timeout_s: float,
-        stdout_limit: int,
-    ) -> Reading:
-        """Run one command until it ends. Never raises."""
+    container: ContainerRef
+    node: str
+    client: Client
+
+
+class Clients(Protocol):
+    """Curl, in the containers of source pods or in their network namespaces."""
+
+    async def send(self, sender: Sender, request: CurlRequest) -> Reading:
+        """Send one request; what curl prints. Ends soon after the request's timeout. Never raises."""
         ...
 
 

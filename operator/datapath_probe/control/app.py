@@ -22,6 +22,7 @@ from ..api.group import GROUP, PLURAL
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..kube.client import connect, load_configuration
 from ..kube.cluster import Cluster, open_cluster
+from ..kube.collection import BY_EXEC, Collection
 from ..kube.writes.events import EventRecorder
 from ..kube.writes.probes import Probes
 from ..plan.restrictions import UNRESTRICTED, Restrictions
@@ -57,7 +58,7 @@ class Options:
     """Settings of the operator. `namespaces`: those whose probes run; empty means all. `max_pairs`: of one run.
     `max_probes_per_namespace`, `max_requests_per_minute` (of a namespace): None means any number. `metrics_host`: of
     both ports, None means all addresses. `save_evidence`: a directory. `restrictions`: what probes may not request.
-    `windows`: differs from the default in tests only.
+    `windows`: differs from the default in tests only. `collection`: who answers and sends.
     """
 
     kubeconfig: str | None = None
@@ -75,9 +76,12 @@ class Options:
     save_evidence: Path | None = None
     restrictions: Restrictions = UNRESTRICTED
     windows: Windows = DEFAULT
+    collection: Collection = BY_EXEC
 
 
-OpenCluster = Callable[[ApiClient, str, Windows, Restrictions, Limits], AbstractAsyncContextManager[Cluster]]
+OpenCluster = Callable[
+    [ApiClient, str, Windows, Restrictions, Limits, Collection], AbstractAsyncContextManager[Cluster]
+]
 
 
 async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> None:
@@ -97,7 +101,12 @@ async def serve(options: Options, open_cluster: OpenCluster = open_cluster) -> N
                 options.max_requests_per_minute,
             )
             async with open_cluster(
-                client, options.cilium_namespace, options.windows, options.restrictions, limits
+                client,
+                options.cilium_namespace,
+                options.windows,
+                options.restrictions,
+                limits,
+                options.collection,
             ) as cluster:
                 await Operator(options, client, cluster, limits, install_signal_handlers).serve()
     except asyncio.CancelledError:
@@ -124,7 +133,7 @@ class Operator:
         self._install_signal_handlers = install_signal_handlers
         self._started = False
         self._scheduler = Scheduler(clock, limits.work)
-        self._metrics = Metrics(lambda: self._scheduler.heartbeat)
+        self._metrics = Metrics(lambda: self._scheduler.heartbeat, fallbacks=lambda: cluster.fallbacks)
         self._events = EventRecorder(client, instance=os.environ.get("POD_NAME") or socket.gethostname())
         self._status_writer = StatusWriter(
             probes,

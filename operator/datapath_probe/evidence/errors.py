@@ -31,6 +31,8 @@ class EvidenceError(StrEnum):
     AGENT_NOT_FOUND = "AgentNotFound"
     AGENT_NOT_READY = "AgentNotReady"
     AGENT_NOT_RESPONDING = "AgentNotResponding"
+    NODE_AGENT_UNAVAILABLE = "NodeAgentUnavailable"
+    NODE_AGENT_OUTDATED = "NodeAgentOutdated"
     UNSUPPORTED_VERSION = "UnsupportedVersion"
     UNSUPPORTED_CONFIGURATION = "UnsupportedConfiguration"
     INTERNAL_ERROR = "InternalError"

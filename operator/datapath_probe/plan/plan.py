@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..addresses import IpAddress, IpFamily, family_of, with_port
 from ..api.reasons import Reason
+from ..api.spec.source import Client
 from .numbers import Port
 from .objects import Agent, CiliumEndpoint, CiliumNode, Node, Pod, Service, ServicePort
 from .request import Expectation, Request
@@ -182,7 +183,8 @@ class Nameserver:
 class Plan:
     """One pair of source and destination, ready to run. `config` is the ConfigMap `cilium-config`.
 
-    `nameserver`: None if the pod does not use the cluster's DNS, or if it was not found.
+    `nameserver`: None if the pod does not use the cluster's DNS, or if it was not found. `client`: where curl runs;
+    bundles of earlier versions do not have it.
     """
 
     probe: str  # namespace/name
@@ -193,6 +195,7 @@ class Plan:
     expect: Expectation
     config: Mapping[str, str]
     nameserver: Nameserver | None = None
+    client: Client = Client.CONTAINER
 
     @property
     def destination(self) -> str:

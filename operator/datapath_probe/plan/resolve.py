@@ -77,6 +77,7 @@ def _plan(pair: Pair, probe: Probe, inventory: Inventory, family: IpFamily) -> P
         request=_request(probe, destination.host, destination.port),
         expect=_expectation(probe, target),
         config=dict(inventory.cilium_config()),
+        client=probe.spec.source.client,
     )
     return replace(plan, nameserver=_nameserver(plan, inventory)) if plan.by_name else plan
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..collect.interfaces import AgentContainers, CaCertificates, SourceContainers
+from ..collect.interfaces import AgentContainers, CaCertificates, Clients
 from ..diagnose.run.windows import DEFAULT, Windows
 from ..plan.objects import Inventory
 from ..plan.restrictions import UNRESTRICTED, Restrictions
@@ -19,7 +19,7 @@ class ClusterAccess:
     """
 
     inventory: Inventory
-    containers: SourceContainers
+    clients: Clients
     agents: AgentContainers | None
     clock: Callable[[], float]
     windows: Windows = DEFAULT

@@ -111,7 +111,7 @@ class PathRunner:
         run = PathRun(plan, request, others=others, suspects=suspects, windows=self._access.windows)
         hanging_at = loop.time() + HANGING_S
         self._ends_at = loop.time() + plan.request.timeout_s + EVIDENCE_S
-        sending = asyncio.create_task(send(self._access.containers, self._access.cas, plan, self._local_port))
+        sending = asyncio.create_task(send(self._access.clients, self._access.cas, plan, self._local_port))
         try:
             await asyncio.wait((sending,), timeout=HEAD_START_S)
             self._asked_before = self._shared.asked.facts(path_of(run))

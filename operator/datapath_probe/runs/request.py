@@ -1,11 +1,11 @@
-"""Sends the request of a path, with curl in the source's container. Called by `path_runner`.
+"""Sends the request of a path, with curl in the source pod's network. Called by `path_runner`.
 
-A name outside the cluster is resolved in that container, as part of what is judged. So only curl's report shows which
+A name outside the cluster is resolved in that pod, as part of what is judged. So only curl's report shows which
 addresses it led to; if one is forbidden, the report is discarded.
 """
 
 from ..addresses import family_of
-from ..collect.interfaces import CaCertificates, ContainerRef, SourceContainers
+from ..collect.interfaces import CaCertificates, Clients, ContainerRef, Sender
 from ..evidence.errors import EvidenceError
 from ..evidence.reading import Reading, Unavailable
 from ..plan.objects import Inventory
@@ -14,17 +14,9 @@ from ..plan.plan import AddressTarget, Plan
 from ..sources.curl import request as curl
 from ..sources.curl.report import parse_report
 
-# Time for the exec itself, beyond curl's own timeout.
-EXEC_MARGIN_S = 5.0
-BODY_LIMIT_BYTES = 64 * 1024
 
-
-async def send(
-    containers: SourceContainers, cas: CaCertificates | None, plan: Plan, local_port: int
-) -> Reading:
-    """Send the request and return what curl printed. Limited both by curl and by the exec. Nothing is sent without the
-    certificates that it is to trust.
-    """
+async def send(clients: Clients, cas: CaCertificates | None, plan: Plan, local_port: int) -> Reading:
+    """Send the request and return what curl printed. Nothing is sent without the certificates that it is to trust."""
     trusted = await _trusted(cas, plan)
     if isinstance(trusted, Unavailable):
         return trusted
@@ -44,15 +36,9 @@ async def send(
         tls=curl.Tls(trusted, tls.server_name, tls.verify),
         family=plan.family if len(set(map(family_of, plan.source.pod.ips))) > 1 else None,
     )
-    argv, stdin = curl.argv(command)
     pod = plan.source.pod
-    return await containers.run(
-        ContainerRef(pod.namespace, pod.name, plan.container, pod.uid),
-        argv,
-        stdin=stdin,
-        timeout_s=plan.request.timeout_s + EXEC_MARGIN_S,
-        stdout_limit=BODY_LIMIT_BYTES,
-    )
+    container = ContainerRef(pod.namespace, pod.name, plan.container, pod.uid)
+    return await clients.send(Sender(container, pod.node, plan.client), command)
 
 
 def permitted(

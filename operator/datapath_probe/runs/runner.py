@@ -15,7 +15,7 @@ from ..api.reasons import Reason
 from ..api.vocabulary import ProbeVerdict
 from ..collect.answer_cache import AnswerCache
 from ..collect.fair_slots import Slot
-from ..collect.interfaces import AgentContainers, CaCertificates, SourceContainers
+from ..collect.interfaces import AgentContainers, CaCertificates, Clients
 from ..collect.source_ports import SourcePorts
 from ..diagnose.run.bundle import Bundle
 from ..diagnose.run.windows import DEFAULT, Windows
@@ -61,7 +61,7 @@ class ProbeRunner:
         self,
         inventory: Inventory,
         answers: AnswerCache,
-        containers: SourceContainers,
+        clients: Clients,
         clock: Callable[[], float] = time.time,
         ports: SourcePorts | None = None,
         agents: AgentContainers | None = None,
@@ -73,7 +73,7 @@ class ProbeRunner:
     ) -> None:
         worker, limits = worker or DiagnosisWorker(), limits or Limits()
         self._access = ClusterAccess(
-            inventory, containers, agents, clock, windows, restrictions, worker, limits, cas
+            inventory, clients, agents, clock, windows, restrictions, worker, limits, cas
         )
         self._shared = SharedByRuns(answers, ports or SourcePorts(), BackendRotation(), AskedBefore())
         self._turns = PairTurns(limits.max_pairs)

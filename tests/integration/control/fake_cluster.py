@@ -26,6 +26,7 @@ class FakeCluster:
     """
 
     unsynced: Mapping[str, str] = {}
+    fallbacks = 0
 
     def __init__(self, folder: Path) -> None:
         self.runner = self

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from datapath_probe.evidence.reading import Answer, Reading
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
+from datapath_probe.tools.command import Command
 from integration.kube.exec_server import ExecServer
 
 AGENT = Agent("node1", "kube-system", "cilium-x", "cilium-agent", ready=True, incarnation="1")

@@ -22,11 +22,12 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Answer
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.runs.runner import ProbeRunner
 from datapath_probe.sources.iproute2 import links
+from datapath_probe.tools.commands import argv_of
 from integration.kube.exec_server import ExecServer, exec_server
 from unit.recorded import recorded
 from unit.runs.recorded_cluster import RecordedPort, Recording, inventory_of, probe_of
@@ -136,7 +137,7 @@ class Bench:
         runner = ProbeRunner(
             inventory_of(run.plan),
             AnswerCache(agents),
-            Recording(run),
+            ExecClients(Recording(run)),
             time.time,
             RecordedPort(run.request.local_port),
         )

@@ -115,7 +115,7 @@ async def test_a_closed_pool_ends_its_shells_and_opens_no_others(cluster: Cluste
 OPERATOR = """
 import asyncio, sys
 from kubernetes.aio.client import Configuration
-from datapath_probe.kube.exec.command import Command
+from datapath_probe.tools.command import Command
 from datapath_probe.kube.exec import agents as agents_module
 from datapath_probe.kube.exec import connect
 from datapath_probe.kube.exec.agents import ShellAgents

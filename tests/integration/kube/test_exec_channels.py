@@ -9,7 +9,7 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
 from datapath_probe.kube.exec import agents as agents_module
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.command import Command
+from datapath_probe.tools.command import Command
 from integration.kube.agent_cluster import AGENT, HI, Cluster, stdouts
 from integration.kube.exec_server import V4
 

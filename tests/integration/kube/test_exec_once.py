@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 from kubernetes.aio.config import ConfigException
 
-from datapath_probe.collect.interfaces import ContainerRef, SourceContainers
+from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import LEFT_OUT, Answer, Reading, Unavailable
 from datapath_probe.kube.client import connect
 from datapath_probe.kube.exec.connect import ExecClient
+from datapath_probe.kube.exec.exec_clients import Containers
 from datapath_probe.kube.exec.one_shot import STDERR_END, STDERR_LIMIT, SourceExec
 from integration.kube.exec_server import V4, ExecServer, exec_server
 
@@ -38,7 +39,7 @@ async def run(
     timeout_s: float = 5.0,
     stdout_limit: int = 1000,
 ) -> Reading:
-    containers: SourceContainers = SourceExec(client)
+    containers: Containers = SourceExec(client)
     return await containers.run(XWING, argv, stdin=stdin, timeout_s=timeout_s, stdout_limit=stdout_limit)
 
 

@@ -235,7 +235,8 @@ INVALID: dict[str, Refused] = {
     "a source in upper case": Refused(spec(source={"pod": "XWing"}), "must be the name of a pod"),
     "a container with a line break": Refused(spec(source={"pod": "xwing", "container": "a\n"}), _LABEL),
     "a client of a later version": Refused(
-        spec(source={"pod": "xwing", "client": "Auto"}), 'supported values: "Container"'
+        spec(source={"pod": "xwing", "client": "Sidecar"}),
+        'supported values: "Auto", "Container", "Node"',
     ),
     "an empty schedule": Refused(spec(schedule={}), _ONE_SCHEDULE),
     "interval and cron": Refused(spec(schedule={"interval": "60s", "cron": "* * * * *"}), _ONE_SCHEDULE),

@@ -11,10 +11,17 @@ import yaml
 
 from chart import values as chart_values
 from chart.__main__ import CHART
-from datapath_probe.cli.main import run
+from datapath_probe.cli.in_cluster import run
 
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
-ELSEWHERE = {"CILIUM_NAMESPACE", "SAVE_EVIDENCE", "TRANSITION_WINDOWS"}
+ELSEWHERE = {
+    "CILIUM_NAMESPACE",
+    "COLLECTOR",
+    "NODE_AGENT_NAMESPACE",
+    "NODE_CERTIFICATES",
+    "SAVE_EVIDENCE",
+    "TRANSITION_WINDOWS",
+}
 """Variables that other values set, or that are for tests."""
 DEFAULTS = yaml.safe_load(chart_values.values_yaml(SCHEMA))
 

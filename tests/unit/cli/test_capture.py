@@ -37,6 +37,7 @@ class FakeCluster:
     def __init__(self) -> None:
         self.runner = self
         self.unsynced: Mapping[str, str] = {}
+        self.fallbacks = 0
         self.error: Exception | None = None
         self.ends = True
         self.stderr = b""

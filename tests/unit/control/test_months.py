@@ -25,6 +25,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.publish.interfaces import Event, ProbeRef, WriteResult, Written
 from datapath_probe.publish.metrics.metrics import Metrics
 from datapath_probe.publish.publisher import Publisher
@@ -66,7 +67,7 @@ class Months:
         )
         self._publisher = Publisher(self._status_writer, self, metrics, self.clock)
         answers = AnswerCache(self, self.clock)
-        probes = ProbeRunner(self._inventory, answers, self, self.clock, RecordedPorts(self))
+        probes = ProbeRunner(self._inventory, answers, ExecClients(self), self.clock, RecordedPorts(self))
         self.registry = Registry(scheduler, self._publisher, runner=probes)
         self._executor = RunExecutor(self.registry, probes, self._publisher, self.clock)
 

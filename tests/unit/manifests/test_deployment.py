@@ -1,6 +1,6 @@
 """How the operator is deployed and exposed."""
 
-from datapath_probe.cli.main import run
+from datapath_probe.cli.in_cluster import run
 from datapath_probe.control.app import Options
 from kustomize import MANIFESTS, Object, build, named, of_kind
 

@@ -19,10 +19,10 @@ from datapath_probe.diagnose.finding.hop_check import LIVE, SNAPSHOT, Confirmati
 from datapath_probe.diagnose.verdict.rules import RULES
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.publish.status import status as statuses
 from datapath_probe.runs.run_result import NextRun
 from datapath_probe.sources.agent import map_pressure
+from datapath_probe.tools.commands import command_of
 from unit.api.crd_schema import assert_accepted
 from unit.mutated.mutations import MAX_EXAMPLES, Mutated, mutated_run, mutated_runs
 from unit.publish.samples import NOW, probe, record

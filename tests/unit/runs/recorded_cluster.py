@@ -13,6 +13,7 @@ from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading, Unavailable
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.plan.plan import Plan
 from datapath_probe.plan.restrictions import UNRESTRICTED, Restrictions
 from datapath_probe.runs.runner import ProbeRunner
@@ -149,6 +150,13 @@ def play(
     answers = AnswerCache(recording, recording.clock)
     port = RecordedPort(run.request.local_port)
     made = ProbeRunner(
-        inventory, answers, recording, recording.clock, port, recording, restrictions=restrictions, cas=cas
+        inventory,
+        answers,
+        ExecClients(recording),
+        recording.clock,
+        port,
+        recording,
+        restrictions=restrictions,
+        cas=cas,
     )
     return recording, made, inventory

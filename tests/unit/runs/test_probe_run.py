@@ -15,6 +15,7 @@ from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Absent, Answer, Reading, Unavailable
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.plan.plan import CannotRun, Plan, ServiceTarget
 from datapath_probe.runs import path_runner
 from datapath_probe.runs.backend_rotation import BackendRotation
@@ -78,7 +79,7 @@ async def ended(
 ) -> tuple[EndedPath, ...]:
     run = recording.run_
     inventory = inventory_of(run.plan)
-    access = ClusterAccess(inventory, recording, None, recording.clock)
+    access = ClusterAccess(inventory, ExecClients(recording), None, recording.clock)
     answers = AnswerCache(recording, lambda: 0.0)
     port: SourcePorts = RecordedPort(run.request.local_port)
     shared = SharedByRuns(answers, port, rotation or BackendRotation())
@@ -167,7 +168,7 @@ async def test_each_path_has_a_source_port_of_its_own() -> None:
     run = recorded("healthy-cross-node")
     recording = Many(run)
     inventory = inventory_of(run.plan)
-    access = ClusterAccess(inventory, recording, None, recording.clock)
+    access = ClusterAccess(inventory, ExecClients(recording), None, recording.clock)
     answers = AnswerCache(recording, lambda: 0.0)
     plans = paths(run, 3)
     shared = SharedByRuns(answers, SourcePorts(), BackendRotation())

@@ -13,6 +13,7 @@ from datapath_probe.collect.interfaces import ContainerRef
 from datapath_probe.diagnose.finding.diagnosis import Diagnosis
 from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.reading import Reading
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.plan.plan import CannotRun
 from datapath_probe.runs import path_runner
 from datapath_probe.runs.limits import Limits
@@ -64,7 +65,7 @@ class Fleet:
         answers = AnswerCache(self.recording, self.recording.clock)
         port = RecordedPort(run.request.local_port)
         self.runner = ProbeRunner(
-            self.inventory, answers, self.recording, self.recording.clock, port, limits=limits
+            self.inventory, answers, ExecClients(self.recording), self.recording.clock, port, limits=limits
         )
         self.run_ = run
 

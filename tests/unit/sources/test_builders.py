@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from datapath_probe.addresses import IpAddress, IpFamily
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.agent import agent_endpoint
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.bpf.map_layout import Layout
 from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.maps import conntrack, ipcache, lbmap, lxcmap, policymap
 from datapath_probe.sources.maps.lbmap import Frontend
+from datapath_probe.tools.commands import argv_of
 
 LAYOUT = Layout("1.18.5", "cilium_ipcache_v2", "cilium_policy_v2")
 IP, OTHER, THIRD = map(ip_address, ("10.0.0.1", "10.0.0.2", "10.0.0.3"))

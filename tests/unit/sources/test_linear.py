@@ -19,13 +19,14 @@ import pytest
 from datapath_probe import sources
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
-from datapath_probe.kube.exec import bpftool_batch, failure
+from datapath_probe.kube.exec import failure
 from datapath_probe.kube.exec.agents import LARGE_REPLY_LIMIT, REPLY_LIMIT
-from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, FramingError
 from datapath_probe.kube.exec.protocol import ProtocolError, RemoteCommand
 from datapath_probe.sources import parsing
 from datapath_probe.sources.curl.report import only_report
+from datapath_probe.tools import bpftool_batch
+from datapath_probe.tools.command import Command
 from unit.recorded import names, recorded
 from unit.sources.golden import DATA, everything, printed
 from unit.sources.test_flows import DROP, VERDICT

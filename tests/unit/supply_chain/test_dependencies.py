@@ -23,6 +23,7 @@ _ON_DEMAND = {
     "markdown-it-py": "rich formats Markdown with it, which the operator does not use",
     "mdurl": "required by markdown-it-py",
     "tzdata": "time zones, if the system has none",
+    "pycparser": "required by cffi, which does not need it once it is built",
     "win-inet-pton": "Windows only",
 }
 # Loaded and not used: `import kubernetes.aio` first runs kubernetes/__init__.py, which imports the synchronous client.

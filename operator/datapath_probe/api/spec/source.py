@@ -12,7 +12,9 @@ from .scalars import Label, PodName, WorkloadName
 class Client(StrEnum):
     """Where curl runs."""
 
+    AUTO = "Auto"
     CONTAINER = "Container"
+    NODE = "Node"
 
 
 class Select(StrEnum):
@@ -66,5 +68,7 @@ class Source(ApiModel):
     """Container of the pod in which curl runs. Default: the container that the pod's annotation
     kubectl.kubernetes.io/default-container names, otherwise the first container."""
 
-    client: Client = Client.CONTAINER
-    """Where curl runs. Container: in the container itself, which requires curl 7.70 or later, with TLS for HTTPS."""
+    client: Client = Client.AUTO
+    """Where curl runs. Container: in the container itself, which requires curl 7.70 or later, with TLS for HTTPS. Node:
+    in the pod's network namespace, by the node agent of its node, which requires nothing of the pod's image. Auto: Node
+    where a node agent serves the pod's node, otherwise Container."""

@@ -5,6 +5,6 @@ In: facts of a node, or a container and an argv. Out: a `Reading`, also for ever
 `agents` (long-lived shells in the agent pods, many commands per round trip). Called by `collect` through its
 interfaces; assembled by `kube.cluster`.
 
-`commands`, `protocol`, `failure` and `framing` are pure; `connect`, `shell` and `pool` do the I/O.
+`protocol`, `failure` and `framing` are pure; `connect`, `shell` and `pool` do the I/O.
 docs/command-channels.md describes the protocol of the shells.
 """

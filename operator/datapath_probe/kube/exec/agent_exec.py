@@ -8,7 +8,7 @@ import asyncio
 from ...collect.interfaces import ContainerRef
 from ...evidence.fact import Fact
 from ...evidence.reading import Reading
-from .commands import argv_of
+from ...tools.commands import argv_of
 from .one_shot import SourceExec
 
 

@@ -14,8 +14,8 @@ from ...evidence.fact import Fact
 from ...evidence.internal_error import internal_error
 from ...evidence.reading import Reading
 from ...plan.objects import Agent
-from .command import Command
-from .commands import command_of
+from ...tools.command import Command
+from ...tools.commands import command_of
 from .failure import ExecError, not_responding, timeout
 from .pool import ChannelPool
 from .query import Query

@@ -23,8 +23,8 @@ from itertools import takewhile
 from typing import Final
 
 from ...evidence.errors import EvidenceError
-from . import bpftool_batch
-from .command import Command
+from ...tools import bpftool_batch
+from ...tools.command import Command
 
 # All commands are one argument of the inner shell, and Linux limits an argument to 128 KiB.
 _COMMANDS_LIMIT: Final = 100_000

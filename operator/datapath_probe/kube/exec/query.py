@@ -9,8 +9,8 @@ from itertools import takewhile
 
 from ...evidence.errors import EvidenceError
 from ...evidence.reading import Answer, Reading, Unavailable
-from . import bpftool_batch
-from .command import Command
+from ...tools import bpftool_batch
+from ...tools.command import Command
 from .failure import NOT_RUN, ExecError, timeout
 from .framing import Batch, Reply, Result
 

@@ -13,6 +13,7 @@ from kubernetes.aio.client import ApiClient
 
 from ...addresses import IpAddress
 from ...api.vocabulary import WorkloadKind
+from ...nodes.address import NodeAgentAddress
 from ...plan.objects import (
     Agent,
     CiliumEndpoint,
@@ -26,7 +27,16 @@ from ...plan.objects import (
 from ..objects.fields import Skips
 from . import resources
 from .reflector import Reflector
-from .resources import CONFIG_MAP, Address, AgentOf, ControlledBy, Namespace, PodCidr, PodCidrWithin
+from .resources import (
+    CONFIG_MAP,
+    Address,
+    AgentOf,
+    ControlledBy,
+    Namespace,
+    NodeAgentOf,
+    PodCidr,
+    PodCidrWithin,
+)
 from .workloads import Workloads
 
 
@@ -34,15 +44,19 @@ class ClusterInventory:
     """Implements `plan.objects.Inventory` while `run` runs. `clock`: seconds since the epoch.
 
     `skips` counts invalid values of objects by field; each field is logged once. Only pods in Cilium's namespace are
-    taken for agents: elsewhere any user could label a pod as one.
+    taken for agents, and only those in `node_namespace` for node agents: elsewhere any user could label a pod as one.
     """
 
     def __init__(
-        self, client: ApiClient, cilium_namespace: str, clock: Callable[[], float] = time.time
+        self,
+        client: ApiClient,
+        cilium_namespace: str,
+        clock: Callable[[], float] = time.time,
+        node_namespace: str | None = None,
     ) -> None:
         self.skips: Skips = Skips()
         self._cilium_namespace = cilium_namespace
-        self._pods = Reflector(client, resources.pods(cilium_namespace), self.skips, clock)
+        self._pods = Reflector(client, resources.pods(cilium_namespace, node_namespace), self.skips, clock)
         self._nodes = Reflector(client, resources.NODES, self.skips, clock)
         self._services = Reflector(client, resources.SERVICES, self.skips, clock)
         self._slices = Reflector(client, resources.SLICES, self.skips, clock)
@@ -155,6 +169,13 @@ class ClusterInventory:
     def agent(self, node: str) -> Agent | None:
         """The agent of a node; while one pod replaces another, the ready one."""
         agents = [entry.agent for entry in self._pods.cache.by_index(AgentOf(node)) if entry.agent]
+        return max(agents, key=lambda agent: agent.ready, default=None)
+
+    def node_agent(self, node: str) -> NodeAgentAddress | None:
+        """Our own agent on a node; while one pod replaces another, the ready one."""
+        agents = [
+            entry.node_agent for entry in self._pods.cache.by_index(NodeAgentOf(node)) if entry.node_agent
+        ]
         return max(agents, key=lambda agent: agent.ready, default=None)
 
     def cilium_config(self) -> Mapping[str, str]:

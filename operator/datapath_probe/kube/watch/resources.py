@@ -9,10 +9,12 @@ from ipaddress import ip_network
 from sys import intern
 
 from ...addresses import IpAddress
+from ...nodes.address import NodeAgentAddress
 from ...plan.listed_address import cluster_range
 from ...plan.objects import Agent, CiliumNode, Node, Pod
 from ..objects import cilium_objects, endpoint_slices, kubernetes_objects
 from ..objects.fields import Skips, controller, texts
+from ..objects.node_agent_objects import node_agent
 from .reflector import Resource
 
 CONFIG_MAP = "cilium-config"
@@ -20,11 +22,12 @@ CONFIG_MAP = "cilium-config"
 
 @dataclass(frozen=True, slots=True)
 class PodEntry:
-    """A pod and, if it runs one, its Cilium agent. `controller`: the uid of the object that controls the pod."""
+    """A pod and, if it runs one, its agent: Cilium's or ours. `controller`: the uid of the object that controls it."""
 
     pod: Pod
     agent: Agent | None
     controller: str
+    node_agent: NodeAgentAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,13 @@ class AgentOf:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeAgentOf:
+    """Index key: a node agent on this node."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Namespace:
     """Index key: a pod in this namespace."""
 
@@ -77,13 +87,14 @@ class ControlledBy:
     uid: str
 
 
-def pods(cilium_namespace: str) -> Resource[PodEntry]:
-    """All pods. Those of other namespaces than Cilium's are no agents."""
+def pods(cilium_namespace: str, node_namespace: str | None = None) -> Resource[PodEntry]:
+    """All pods. Those of other namespaces than Cilium's are no agents, nor node agents outside their own."""
 
     def convert(raw: object, skips: Skips) -> PodEntry:
         pod = kubernetes_objects.pod(raw, skips)
         agent = cilium_objects.agent(raw) if pod.namespace == cilium_namespace else None
-        return PodEntry(pod, agent, intern(controller(raw)))
+        own = node_agent(raw, skips) if pod.namespace == node_namespace else None
+        return PodEntry(pod, agent, intern(controller(raw)), own)
 
     return Resource("pods", "/api/v1/pods", convert, index_keys=_pod_index_keys)
 
@@ -94,6 +105,7 @@ def _pod_index_keys(entry: PodEntry) -> list[Hashable]:
         Namespace(entry.pod.namespace),
         *map(Address, addresses),
         *([AgentOf(entry.agent.node)] if entry.agent else []),
+        *([NodeAgentOf(entry.node_agent.node)] if entry.node_agent else []),
         *([ControlledBy(entry.controller)] if entry.controller else []),
     ]
 

@@ -30,12 +30,17 @@ _Key = tuple[str, str]
 
 class Metrics:
     """`heartbeat` returns the time of the scheduler's last heartbeat, in seconds since the epoch. `clock`: monotonic
-    seconds.
+    seconds. `fallbacks` returns how often a node agent was replaced by commands in containers.
     """
 
-    def __init__(self, heartbeat: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        heartbeat: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+        fallbacks: Callable[[], int] = int,
+    ) -> None:
         self._clock = clock
-        self._operator = OperatorMetrics(heartbeat)
+        self._operator = OperatorMetrics(heartbeat, fallbacks)
         self._registry = CollectorRegistry()
         self._registry.register(self._operator)
         ProcessCollector(registry=self._registry)

@@ -25,10 +25,13 @@ from .histogram import LAG_S, RUN_S, Histogram
 
 
 class OperatorMetrics(Collector):
-    """`heartbeat` returns the time of the scheduler's last heartbeat, in seconds since the epoch."""
+    """`heartbeat` returns the time of the scheduler's last heartbeat, in seconds since the epoch. `fallbacks`: see
+    `Metrics`.
+    """
 
-    def __init__(self, heartbeat: Callable[[], float]) -> None:
+    def __init__(self, heartbeat: Callable[[], float], fallbacks: Callable[[], int]) -> None:
         self._heartbeat = heartbeat
+        self._fallbacks = fallbacks
         self._run_durations = Histogram(RUN_S)
         self._schedule_lags = Histogram(LAG_S)
         self._evidence_errors: Counter[tuple[str, str]] = Counter()
@@ -72,6 +75,11 @@ class OperatorMetrics(Collector):
         for code, count in self._status_write_errors.items():
             unwritten.add_metric((code,), count)
         yield unwritten
+        fallbacks = _counter(
+            "node_agent_fallbacks", "Number of times that commands in containers replaced a node agent."
+        )
+        fallbacks.add_metric((), self._fallbacks())
+        yield fallbacks
         yield GaugeMetricFamily(
             "datapath_probe_scheduler_heartbeat_timestamp_seconds",
             "Time when the scheduler last checked which runs are due.",

@@ -24,6 +24,7 @@ from datapath_probe.diagnose.run.run import PathRun
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
+from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.plan.destination import PodEnd
 from datapath_probe.plan.pairs.pairs import Pair, Pairs
 from datapath_probe.plan.plan import Plan
@@ -73,7 +74,9 @@ class World:
         self.skipped: Counter[Kind] = Counter()
         self.in_flight: Counter[str] = Counter()  # by source pod
         self.most_in_flight = self.most_of_a_pod = 0
-        self._runner = ProbeRunner(Cluster(), AnswerCache(self, clock), self, clock, limits=limits)
+        self._runner = ProbeRunner(
+            Cluster(), AnswerCache(self, clock), ExecClients(self), clock, limits=limits
+        )
         self._kinds: dict[str, Kind] = {}
         self._due: dict[str, float] = {}
 

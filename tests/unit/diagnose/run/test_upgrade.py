@@ -16,12 +16,12 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import FactKind
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.agent import agent_config
 from datapath_probe.sources.bpf import bpftool
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.iproute2 import links
 from datapath_probe.sources.maps.map_keys import MAP_KEYS
+from datapath_probe.tools.commands import argv_of
 from faults.recordings import bundles, passes
 from unit.recorded import BUNDLES
 

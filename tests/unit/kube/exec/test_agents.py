@@ -8,13 +8,13 @@ import pytest
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Reading, Unavailable
 from datapath_probe.kube.exec.agents import LARGE_REPLY_LIMIT, REPLY_LIMIT, ShellAgents
-from datapath_probe.kube.exec.command import Command
-from datapath_probe.kube.exec.commands import command_of
 from datapath_probe.kube.exec.failure import ExecError
 from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.plan.objects import Agent
 from datapath_probe.sources.netfilter import iptables, nftables
+from datapath_probe.tools.command import Command
+from datapath_probe.tools.commands import command_of
 
 pytestmark = pytest.mark.looptime
 

@@ -16,12 +16,12 @@ from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Reading, Unavailable
 from datapath_probe.kube.exec import shell
 from datapath_probe.kube.exec.agents import ShellAgents
-from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, FramingError
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.kube.exec.protocol import Stdout
 from datapath_probe.plan.objects import Agent
 from datapath_probe.sources.iproute2 import links, qdisc
+from datapath_probe.tools.command import Command
 
 COMMANDS = (Command("node1", ("ip", "route")), Command("node1", ("tc", "qdisc")))
 NONCE = "5e" * 16

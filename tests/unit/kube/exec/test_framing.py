@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, FramingError, Reply, Result
+from datapath_probe.tools.command import Command
 
 SHELLS = {"sh": ["sh"], "dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
 PRESENT = [name for name, argv in SHELLS.items() if shutil.which(argv[0])]

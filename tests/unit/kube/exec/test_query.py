@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.failure import channel_lost
 from datapath_probe.kube.exec.framing import Batch, Cut, Reply, Result
 from datapath_probe.kube.exec.query import Query
+from datapath_probe.tools.command import Command
 
 LIMIT = 1000
 NOW = 1_700_000_000.0

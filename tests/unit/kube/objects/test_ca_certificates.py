@@ -8,8 +8,9 @@ import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Unavailable
-from datapath_probe.kube.objects.ca_certificates import LIMIT_BYTES, certificates
+from datapath_probe.kube.objects.ca_certificates import certificates
 from datapath_probe.plan.request import CaSource
+from datapath_probe.sources.curl.pem import LIMIT_BYTES
 from unit.sources.curl.pki import Certificate, Pki
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.kube.exec.bpf_filter import connection_filter
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.capture import pcap
 from datapath_probe.sources.capture.pcap import Captured, Outer
+from datapath_probe.tools.bpf_filter import connection_filter
+from datapath_probe.tools.commands import argv_of
 
 RECORDED = Path(__file__).parents[3] / "data/captures/cilium-1.18.5"
 XWING, DEATHSTAR, PORT = IPv4Address("10.244.1.236"), IPv4Address("10.244.0.31"), 19011

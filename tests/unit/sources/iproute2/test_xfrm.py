@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from datapath_probe.evidence.errors import EvidenceError
 from datapath_probe.evidence.reading import Answer, Unavailable
-from datapath_probe.kube.exec.commands import argv_of
 from datapath_probe.sources.iproute2 import xfrm
 from datapath_probe.sources.iproute2.xfrm import Direction, Policy, State
 from datapath_probe.sources.packet import Match, Packet
+from datapath_probe.tools.commands import argv_of
 
 RECORDED = json.loads((Path(__file__).parents[3] / "data/xfrm/linux-6.18.json").read_text())
 S, D = ip_address("172.30.0.12"), ip_address("172.30.0.13")

@@ -8,8 +8,6 @@ from datapath_probe.addresses import IpFamily
 from datapath_probe.evidence.delivery import delivery
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.fact_kinds import PARAMETERS, FactKind
-from datapath_probe.kube.exec.command import Command
-from datapath_probe.kube.exec.commands import argv_of, command_of
 from datapath_probe.sources.agent import agent_config, agent_endpoint
 from datapath_probe.sources.bpf import bpftool, socket_lb
 from datapath_probe.sources.capture import pcap
@@ -18,6 +16,8 @@ from datapath_probe.sources.iproute2 import links, neighbors, qdisc, rules, ss
 from datapath_probe.sources.maps import lxcmap
 from datapath_probe.sources.netfilter import iptables, nftables
 from datapath_probe.sources.packet import Packet
+from datapath_probe.tools.command import Command
+from datapath_probe.tools.commands import argv_of, command_of
 
 PACKET = Packet("tcp", ip_address("10.0.0.1"), ip_address("10.0.0.2"), 80, 20001)
 KEY = "0a 00 00 01 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00 00"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from datapath_probe.evidence.errors import EvidenceError
-from datapath_probe.kube.exec import bpftool_batch
-from datapath_probe.kube.exec.command import Command
 from datapath_probe.kube.exec.framing import Batch, Reply
 from datapath_probe.kube.exec.query import Query
+from datapath_probe.tools import bpftool_batch
+from datapath_probe.tools.command import Command
 
 # Like bpftool 7.5: stops after the first failed command, with its exit code. Keys that end in `00` are absent.
 BPFTOOL = """

@@ -13,15 +13,15 @@ from importlib.resources import files
 from ipaddress import IPv4Address, ip_address
 from typing import Final
 
-from ...addresses import IpFamily
-from ...evidence.delivery import delivery
-from ...evidence.fact import Fact
-from ...evidence.fact_kinds import FactKind
-from ...sources import kernel_counters
-from ...sources.agent import agent_config, map_pressure
-from ...sources.maps.map_keys import MAP_KEYS
-from ...sources.netfilter import kernel_conntrack, masquerade_rules
-from ...sources.netns import FOLDER as NAMESPACES
+from ..addresses import IpFamily
+from ..evidence.delivery import delivery
+from ..evidence.fact import Fact
+from ..evidence.fact_kinds import FactKind
+from ..sources import kernel_counters
+from ..sources.agent import agent_config, map_pressure
+from ..sources.maps.map_keys import MAP_KEYS
+from ..sources.netfilter import kernel_conntrack, masquerade_rules
+from ..sources.netns import FOLDER as NAMESPACES
 from . import scripts
 from .bpf_filter import connection_filter
 from .command import Command
@@ -29,10 +29,10 @@ from .command import Command
 Argv = tuple[str, ...]
 
 _BPFTOOL: Final = ("bpftool", "-j")
-_MAPS, _LINKS = "/sys/fs/bpf/tc/globals", "/sys/fs/bpf/cilium"
+MAPS, _LINKS = "/sys/fs/bpf/tc/globals", "/sys/fs/bpf/cilium"
 _OCTETS: Final = tuple(f"{octet:02x}" for octet in range(256))
 # A connection causes about 15 events; more of them are retransmits.
-_EVENTS_LIMIT = 100
+EVENTS_LIMIT = 100
 _PACKETS_LIMIT = 200  # per capture
 _KILL_AFTER_S = 1
 _CGROUP_DEPTH = "10"  # of a pod, also inside the cgroup of a node that is a container
@@ -66,14 +66,20 @@ def command_of(fact: Fact) -> Command:
 
 def argv_of(fact: Fact) -> Argv:
     """The argv of the command; inside a pod's network namespace if the fact is about one."""
-    argv = _map_lookup(fact) if fact.kind in MAP_KEYS else _ARGV[fact.kind](fact)
     namespace = fact.get("namespace")
-    return ("nsenter", f"--net={NAMESPACES}/{namespace}", *argv) if namespace else argv
+    return (
+        ("nsenter", f"--net={NAMESPACES}/{namespace}", *argv_inside(fact)) if namespace else argv_inside(fact)
+    )
+
+
+def argv_inside(fact: Fact) -> Argv:
+    """The argv of the command for who is already in the network namespace that the fact is about."""
+    return _map_lookup(fact) if fact.kind in MAP_KEYS else _ARGV[fact.kind](fact)
 
 
 def _map_lookup(fact: Fact) -> Argv:
     name, key = MAP_KEYS[fact.kind](fact)
-    return *_BPFTOOL, "map", "lookup", "pinned", f"{_MAPS}/{name}", "key", "hex", *(_OCTETS[o] for o in key)
+    return *_BPFTOOL, "map", "lookup", "pinned", f"{MAPS}/{name}", "key", "hex", *(_OCTETS[o] for o in key)
 
 
 def _bpftool(*words: str) -> Argv:
@@ -158,7 +164,7 @@ def _hubble(*words: str) -> Argv:
 
 
 def _flows(fact: Fact, *words: str) -> Argv:
-    window = ("--since", f"{fact.number('since_s')}s", "--last", str(_EVENTS_LIMIT))
+    window = ("--since", f"{fact.number('since_s')}s", "--last", str(EVENTS_LIMIT))
     return _hubble("--ip", fact.text("address"), *words, *window)
 
 
@@ -196,7 +202,7 @@ def _iptables(fact: Fact) -> Argv:
 
 
 _ARGV: Final[Mapping[FactKind, Callable[[Fact], Argv]]] = {
-    FactKind.PINNED_MAP: lambda f: _bpftool("map", "show", "pinned", f"{_MAPS}/{f.text('map')}"),
+    FactKind.PINNED_MAP: lambda f: _bpftool("map", "show", "pinned", f"{MAPS}/{f.text('map')}"),
     FactKind.MAPS_BY_NAME: lambda f: _bpftool("map", "show", "name", f.text("name")),
     FactKind.PROGRAM: lambda f: _bpftool("prog", "show", "id", str(f.number("id"))),
     FactKind.PROGRAM_CODE: lambda f: _bpftool("prog", "dump", "xlated", "id", str(f.number("id"))),
