@@ -51,6 +51,7 @@ CHANGING = frozenset(
     )
 )
 """What is different a moment later: only that there is an answer is compared."""
+COUNTED = re.compile(rb"\[\d+:\d+\]|^#.*$", re.MULTILINE)
 PARSED: Mapping[FactKind, Callable[[Reading], object]] = {
     FactKind.AGENT_ENDPOINT: agent_endpoint.parse,
     FactKind.AGENT_ENDPOINT_BY_ADDRESS: agent_endpoint.parse,
@@ -64,7 +65,6 @@ PARSED: Mapping[FactKind, Callable[[Reading], object]] = {
     ),
 }
 """What is formatted differently, or contains what changes: what the parser makes of it is compared."""
-COUNTED = re.compile(rb"\[\d+:\d+\]|^#.*$", re.MULTILINE)
 VOLATILE = frozenset(("expires", "used", "stats64", "bytes_memlock", "packets", "bytes", "refcnt"))
 
 
