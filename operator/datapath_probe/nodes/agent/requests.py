@@ -30,6 +30,7 @@ _PROTOCOLS = frozenset(("http", "https", "tcp"))
 _NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)+[a-z]([-a-z0-9]*[a-z0-9])?")
 _LOCALHOST = ".localhost"  # curl resolves it itself
 _MARGIN_S = 3.0
+_LONGEST_S = 60.0
 _NOT_RUN = 127
 
 
@@ -96,6 +97,8 @@ def validated(request: CurlRequest) -> CurlRequest:
         raise ValueError("the host is neither an address nor a name with a dot")
     if not 1 <= request.port <= 65535 or not FIRST <= request.local_port <= LAST:
         raise ValueError("a port is out of range")
+    if not 0 < request.timeout_s <= _LONGEST_S:
+        raise ValueError("the timeout is out of range")
     tls = request.tls
     spec: dict[str, object] = {
         "protocol": request.protocol.upper(),
