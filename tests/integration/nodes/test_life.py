@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ async def busy(program: Program) -> tuple[asyncio.Task[Sequence[Reading]], int]:
             return await NodeAgents(connections, lambda _: program.address).ask(NODE, [SLOW])
 
     asking = asyncio.create_task(ask())
-    working = lambda: children(program.launcher)  # noqa: E731
+    working = partial(children, program.launcher)
     await asyncio.to_thread(until, "a command runs", working, 5.0)
     return asking, working()[0]
 
