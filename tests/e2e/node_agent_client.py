@@ -19,11 +19,12 @@ from datapath_probe.nodes.client.node_agents import NodeAgents
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Facts, and who asks for them. `agents`: by node."""
+    """Facts, and who asks for them. `agents`: by node. `times`: how often they are asked; the last answers count."""
 
     facts: tuple[Fact, ...]
     agents: dict[str, NodeAgentAddress]
     identity: Identity | None
+    times: int = 1
 
 
 async def answers(question: Question) -> dict[Fact, Reading]:
@@ -33,7 +34,8 @@ async def answers(question: Question) -> dict[Fact, Reading]:
     found: dict[Fact, Reading] = {}
     for node in dict.fromkeys(fact.node for fact in question.facts):
         facts = [fact for fact in question.facts if fact.node == node]
-        found |= zip(facts, await agents.ask(node, facts), strict=True)
+        for _ in range(question.times):
+            found |= zip(facts, await agents.ask(node, facts), strict=True)
     await connections.close()
     return found
 

@@ -1,8 +1,24 @@
-"""Node agents without an operator in the cluster: the DaemonSet of `manifests/nodes`, with the image of this checkout.
+"""Node agents of a lab: asked directly, or installed without an operator in the cluster.
 
-In: a lab. Out: running agents, once an operator has issued their certificate. Called by the fault bench.
+In: a lab. Out: readings; or running agents, once an operator has issued their certificate. Called by tests and by the
+fault bench.
 """
 
+import base64
+import json
+import pickle
+import sys
+from datetime import UTC, datetime
+
+from datapath_probe.evidence.fact import Fact
+from datapath_probe.evidence.reading import Reading
+from datapath_probe.kube.node_certificates import CA_SECRET
+from datapath_probe.kube.objects.fields import Skips
+from datapath_probe.kube.objects.node_agent_objects import LABEL, NAME, node_agent
+from datapath_probe.nodes.address import NodeAgentAddress
+from datapath_probe.nodes.certificates.authority import Identity, Pair, Role, issue
+from e2e.api import Api
+from e2e.node_agent_client import Question
 from e2e.operator_deploy import NODE_IMAGE
 from lab import operatorimage
 from lab.cluster import Lab
@@ -10,6 +26,7 @@ from lab.paths import CHECKOUT
 from lab.shell import step
 
 NAMESPACE = "datapath-probe-nodes"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={LABEL}={NAME}"
 _FOLDER = CHECKOUT / "manifests/nodes"
 _FILES = ("namespace", "certificates", "daemonset")
 _RELEASED = "datapath-probe-node:dev"
@@ -29,3 +46,27 @@ def wait_ready(lab: Lab) -> None:
     """Wait until each node has a ready agent."""
     rollout = ("rollout", "status", "-n", NAMESPACE, "daemonset/datapath-probe-node", "--timeout=180s")
     lab.kubectl(*rollout)
+
+
+def identity(lab: Lab, role: Role = Role.OPERATOR) -> Identity:
+    """What somebody with this role presents."""
+    secret = json.loads(lab.kubectl("get", "secret", "-n", NAMESPACE, CA_SECRET, "-o", "json"))["data"]
+    ca = Pair(base64.b64decode(secret["tls.crt"]), base64.b64decode(secret["tls.key"]))
+    return issue(ca, role, datetime.now(UTC))
+
+
+def addresses(api: Api) -> dict[str, NodeAgentAddress]:
+    """Where the agents listen, by node."""
+    found = (node_agent(pod, Skips()) for pod in api.items(PODS))
+    return {agent.node: agent for agent in found if agent}
+
+
+def ask(lab: Lab, question: Question) -> dict[Fact, Reading]:
+    """Ask from inside a node."""
+    paths = f"PYTHONPATH={CHECKOUT / 'operator'}:{CHECKOUT / 'tests'}"
+    asked = lab.node("node1").run(
+        *("env", paths, sys.executable, "-m", "e2e.node_agent_client"),
+        stdin=base64.b64encode(pickle.dumps(question)).decode(),
+    )
+    found: dict[Fact, Reading] = pickle.loads(base64.b64decode(asked.stdout))  # noqa: S301  # our own
+    return found

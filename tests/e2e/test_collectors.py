@@ -1,14 +1,12 @@
 """Node agents and commands in Cilium's containers tell the same of a node."""
 
 import asyncio
-import base64
 import json
-import pickle
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+
+import pytest
 
 from datapath_probe.api.probe import Probe
 from datapath_probe.collect.answer_cache import AnswerCache
@@ -21,19 +19,16 @@ from datapath_probe.kube.exec.connect import ExecClient
 from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
-from datapath_probe.kube.node_certificates import CA_SECRET
 from datapath_probe.kube.watch.inventory import ClusterInventory
-from datapath_probe.nodes.certificates.authority import Identity, Pair, Role, issue
 from datapath_probe.runs.runner import ProbeRunner
 from datapath_probe.sources.agent import agent_config, agent_endpoint, policy_selectors
 from datapath_probe.sources.bpf import bpftool
+from e2e import node_agents, operator_deploy
 from e2e.node_agent_client import Question
 from e2e.operator_deploy import Operator
 from e2e.probes import Probe as LabProbe
 from lab.cluster import Lab
-from lab.paths import CHECKOUT
 
-NODES_NAMESPACE = "datapath-probe-nodes"
 CHANGING = frozenset(
     (
         FactKind.FLOWS,
@@ -68,29 +63,11 @@ PARSED: Mapping[FactKind, Callable[[Reading], object]] = {
 VOLATILE = frozenset(("expires", "used", "stats64", "bytes_memlock", "packets", "bytes", "refcnt"))
 
 
-def identity(lab: Lab, role: Role = Role.OPERATOR) -> Identity:
-    """What somebody with this role presents."""
-    secret = json.loads(lab.kubectl("get", "secret", "-n", NODES_NAMESPACE, CA_SECRET, "-o", "json"))["data"]
-    ca = Pair(base64.b64decode(secret["tls.crt"]), base64.b64decode(secret["tls.key"]))
-    return issue(ca, role, datetime.now(UTC))
-
-
-def by_node_agents(lab: Lab, question: Question) -> dict[Fact, Reading]:
-    """Ask from inside a node."""
-    paths = f"PYTHONPATH={CHECKOUT / 'operator'}:{CHECKOUT / 'tests'}"
-    asked = lab.node("node1").run(
-        *("env", paths, sys.executable, "-m", "e2e.node_agent_client"),
-        stdin=base64.b64encode(pickle.dumps(question)).decode(),
-    )
-    found: dict[Fact, Reading] = pickle.loads(base64.b64decode(asked.stdout))  # noqa: S301  # our own
-    return found
-
-
 async def by_commands(lab: Lab, names: Iterable[str]) -> tuple[dict[Fact, Reading], Question]:
     """What runs of these probes ask by commands, and the same question to node agents."""
     configuration = await load_configuration(str(lab.kubeconfig))
     async with connect(configuration) as client:
-        inventory = ClusterInventory(client, "kube-system", node_namespace=NODES_NAMESPACE)
+        inventory = ClusterInventory(client, "kube-system", node_namespace=node_agents.NAMESPACE)
         following = asyncio.create_task(inventory.run())
         exec_client = ExecClient(configuration)
         pool = ChannelPool(exec_client)
@@ -113,7 +90,7 @@ async def by_commands(lab: Lab, names: Iterable[str]) -> tuple[dict[Fact, Readin
             by_node = {node: [fact for fact in again if fact.node == node] for node in known}
             for node, facts in by_node.items():
                 found |= zip(facts, await shells.ask(node, facts), strict=True)
-            return found, Question(again, known, identity(lab))
+            return found, Question(again, known, node_agents.identity(lab))
         finally:
             following.cancel()
             with suppress(asyncio.CancelledError):
@@ -142,10 +119,11 @@ def _stable(value: object) -> object:
     return [_stable(inner) for inner in value] if isinstance(value, list) else value
 
 
+@pytest.mark.skipif(operator_deploy.collector() == "exec", reason="without node agents")
 async def test_both_collectors_say_the_same(lab: Lab, operator: Operator, demo: dict[str, LabProbe]) -> None:
     commands, question = await by_commands(lab, demo)
     assert {fact.node for fact in commands} == question.agents.keys()
-    agents = by_node_agents(lab, question)
+    agents = node_agents.ask(lab, question)
     different = {
         str(fact): (content(fact, commands[fact]), content(fact, agents[fact]))
         for fact in commands
