@@ -1,7 +1,8 @@
-"""`make bench`: the duration of a probe run, compared with the same work by hand and with a bare exec of its curl.
+"""`make bench`: the duration of a probe run by either collector, compared with the same work by hand and with a bare
+exec of its curl.
 
-Uses the running lab. Each round takes one sample of each, so that other load on the machine affects all three alike.
-The probe runs in this process with the operator's own components, over exec channels that are already open.
+Uses the running lab. Each round takes one sample of each, so that other load on the machine affects all alike. The
+probe runs in this process with the operator's own components, over channels that are already open.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 import structlog
 
@@ -32,15 +32,20 @@ from datapath_probe.kube.exec.exec_clients import ExecClients
 from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.kube.watch.inventory import ClusterInventory
+from datapath_probe.nodes.address import NodeAgentAddress
+from datapath_probe.nodes.client.connections import Connections
+from datapath_probe.nodes.client.node_agents import NodeAgents
+from datapath_probe.nodes.client.node_clients import NodeClients
 from datapath_probe.runs.runner import ProbeRunner
 from e2e import api as lab_api
-from e2e import galaxy
+from e2e import galaxy, node_agents
 from e2e.by_hand import Commands
 from e2e.specs import SERVICE, landing
 from lab.cluster import Lab
 from lab.paths import CHECKOUT
 from lab.shell import say
 
+NodeAddresses = dict[str, NodeAgentAddress]
 ROUNDS = 15
 WARM_UP = 3
 SHIP = "xwing"
@@ -75,6 +80,7 @@ class Bench:
     names: Names
     probe: Probe
     runner: ProbeRunner
+    node_runner: ProbeRunner
     source_exec: RecordingExec
     ports: Iterator[int]
 
@@ -83,8 +89,16 @@ class Bench:
             await asyncio.to_thread(self.lab.kubectl, *command)
 
     async def probe_run(self) -> None:
+        """By commands in containers."""
+        await self._run(self.runner)
+
+    async def node_run(self) -> None:
+        """By node agents."""
+        await self._run(self.node_runner)
+
+    async def _run(self, runner: ProbeRunner) -> None:
         """Raises RuntimeError if the probe is not Healthy: then the measurement is meaningless."""
-        outcome = (await self.runner.run(self.probe)).worst
+        outcome = (await runner.run(self.probe)).worst
         if not isinstance(outcome, Diagnosis) or outcome.verdict is not ProbeVerdict.HEALTHY:
             raise RuntimeError(f"the probe is not Healthy: {outcome.message}")
 
@@ -101,15 +115,19 @@ class Bench:
 
 
 async def measure(bench: Bench, operator_cpu_ms: float, bytes_per_probe: int) -> Result:
-    """Measure all three in rounds."""
+    """Measure all in rounds."""
     for _ in range(WARM_UP):
         await bench.probe_run()
+        await bench.node_run()
     rounds = []
     for number in range(1, ROUNDS + 1):
         say(f"· round {number} of {ROUNDS} …")
-        rounds.append([await _seconds(work()) for work in (bench.by_hand, bench.bare_exec, bench.probe_run)])
-    by_hand_s, bare_exec_s, probe_run_s = (tuple(samples) for samples in zip(*rounds, strict=True))
-    return Result(by_hand_s, bare_exec_s, probe_run_s, operator_cpu_ms, bytes_per_probe)
+        kinds = bench.by_hand, bench.bare_exec, bench.probe_run, bench.node_run
+        rounds.append([await _seconds(work()) for work in kinds])
+    by_hand_s, bare_exec_s, probe_run_s, node_run_s = (
+        tuple(samples) for samples in zip(*rounds, strict=True)
+    )
+    return Result(by_hand_s, bare_exec_s, probe_run_s, node_run_s, operator_cpu_ms, bytes_per_probe)
 
 
 async def _seconds(work: Awaitable[None]) -> float:
@@ -119,22 +137,32 @@ async def _seconds(work: Awaitable[None]) -> float:
 
 
 @asynccontextmanager
-async def _runner(kubeconfig: Path) -> AsyncIterator[tuple[ProbeRunner, RecordingExec]]:
-    """The operator's runner on the lab, assembled as in `kube.cluster`."""
-    configuration = await load_configuration(str(kubeconfig))
+async def _runners(
+    lab: Lab, agents: NodeAddresses
+) -> AsyncIterator[tuple[ProbeRunner, ProbeRunner, RecordingExec]]:
+    """The operator's runners on the lab, assembled as in `kube.cluster`: by commands, and by node agents."""
+    configuration = await load_configuration(str(lab.kubeconfig))
+    identity = node_agents.identity(lab)
     async with connect(configuration) as client:
         inventory = ClusterInventory(client, "kube-system")
+        connections = Connections(lambda: identity)
         following = asyncio.create_task(inventory.run())
         exec_client = ExecClient(configuration)
         pool, source_exec = ChannelPool(exec_client), RecordingExec(exec_client)
         try:
             await inventory.wait_synced()
-            answers = AnswerCache(ShellAgents(pool, inventory.agent))
-            yield ProbeRunner(inventory, answers, ExecClients(source_exec)), source_exec
+            by_exec = AnswerCache(ShellAgents(pool, inventory.agent))
+            by_node = AnswerCache(NodeAgents(connections, agents.get))
+            yield (
+                ProbeRunner(inventory, by_exec, ExecClients(source_exec)),
+                ProbeRunner(inventory, by_node, NodeClients(connections, agents.get)),
+                source_exec,
+            )
         finally:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
+            await connections.close()
             await pool.close()
             await exec_client.close()
 
@@ -167,12 +195,15 @@ async def main() -> None:
     with lab_api.connect(lab.kubeconfig) as api:
         names = _names(lab, galaxy.deploy(lab, api))
         operator_cpu_ms = cpu_ms_per_verdict(lab, api, names.namespace, SHIP)
+        addresses = node_agents.addresses(api)
     metadata = {"namespace": names.namespace, "name": "bench", "uid": "bench", "generation": 1}
-    probe = Probe.from_object({"metadata": metadata, "spec": landing(SHIP, SERVICE)})
+    spec = landing(SHIP, SERVICE)
+    probe = Probe.from_object({"metadata": metadata, "spec": spec})
     assert isinstance(probe, Probe)
-    async with _runner(lab.kubeconfig) as (runner, source_exec):
-        bench = Bench(lab, names, probe, runner, source_exec, count(_OTHER_PORTS))
-        result = await measure(bench, operator_cpu_ms, bytes_per_probe)
+    with node_agents.forwarded(lab, addresses) as agents:
+        async with _runners(lab, agents) as (runner, node_runner, source_exec):
+            bench = Bench(lab, names, probe, runner, node_runner, source_exec, count(_OTHER_PORTS))
+            result = await measure(bench, operator_cpu_ms, bytes_per_probe)
     result.write(RESULT)
     print(f"{result.table()}\nwritten to {RESULT.relative_to(CHECKOUT)}")
 

@@ -8,8 +8,12 @@ import base64
 import json
 import pickle
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from datapath_probe.addresses import address
 from datapath_probe.evidence.fact import Fact
 from datapath_probe.evidence.reading import Reading
 from datapath_probe.kube.node_certificates import CA_SECRET
@@ -20,9 +24,10 @@ from datapath_probe.nodes.certificates.authority import Identity, Pair, Role, is
 from e2e.api import Api
 from e2e.node_agent_client import Question
 from e2e.operator_deploy import NODE_IMAGE
-from lab import operatorimage
+from lab import forward, operatorimage
 from lab.cluster import Lab
-from lab.paths import CHECKOUT
+from lab.paths import CHECKOUT, STATE
+from lab.processes import Process
 from lab.shell import step
 
 NAMESPACE = "datapath-probe-nodes"
@@ -70,3 +75,22 @@ def ask(lab: Lab, question: Question) -> dict[Fact, Reading]:
     )
     found: dict[Fact, Reading] = pickle.loads(base64.b64decode(asked.stdout))  # noqa: S301  # our own
     return found
+
+
+@contextmanager
+def forwarded(lab: Lab, agents: Mapping[str, NodeAgentAddress]) -> Iterator[dict[str, NodeAgentAddress]]:
+    """The same agents, as the machine reaches them."""
+    started: list[Process] = []
+    ports = {}
+    try:
+        for node, agent in agents.items():
+            record = STATE / f"forward-{node}.json"
+            ports[node] = forward.start(lab.node("node1"), to=(str(agent.ip), agent.port), record=record)
+            process = Process.load(record)
+            assert process is not None
+            started.append(process)
+        here = address("127.0.0.1")
+        yield {node: replace(agent, ip=here, port=ports[node]) for node, agent in agents.items()}
+    finally:
+        for process in started:
+            process.stop()

@@ -1,4 +1,4 @@
-"""The only entry to the lab: a listener on the machine's loopback, forwarded to the API server in node1.
+"""The only entries to the lab: listeners on the machine's loopback, forwarded to the API server or from node1.
 
 A socket belongs to the network namespace in which it was created: `start` creates the listener here and passes it to
 this module, run as a program in node1's network namespace, which opens the outgoing connections. Called by `lifecycle`.
@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import socket
 import sys
+from functools import partial
+from pathlib import Path
 
 from lab import cgroups
 from lab.node import Node
@@ -16,10 +18,13 @@ from lab.processes import start_detached
 from lab.settings import API_PORT
 
 RECORD = STATE / "forward.json"
+API_SERVER = "127.0.0.1", API_PORT
 
 
-def start(node1: Node, port: int = 0) -> int:
-    """Start forwarding from a loopback port (0: a free one). Returns the port."""
+def start(node1: Node, port: int = 0, to: tuple[str, int] = API_SERVER, record: Path = RECORD) -> int:
+    """Start forwarding from a loopback port (0: a free one) to an address that node1 reaches. Returns the port.
+    `record`: where the process is noted.
+    """
     with socket.create_server(("127.0.0.1", port)) as listener:
         fd = listener.fileno()
         argv = cgroups.joining(
@@ -31,10 +36,10 @@ def start(node1: Node, port: int = 0) -> int:
                 sys.executable,
                 "-m",
                 "lab.forward",
-                str(fd),
+                *(str(fd), to[0], str(to[1])),
             ),
         )
-        start_detached(argv, STATE / "log" / "forward.log", pass_fds=[fd]).save(RECORD)
+        start_detached(argv, STATE / "log" / "forward.log", pass_fds=[fd]).save(record)
         return int(listener.getsockname()[1])
 
 
@@ -46,20 +51,20 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
 
 
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.closing(writer):
         try:
-            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", API_PORT)
+            inner_reader, inner_writer = await asyncio.open_connection(host, port)
         except OSError:
             return
         with contextlib.closing(inner_writer):
             await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
 
 
-async def _serve(listener: socket.socket) -> None:
-    async with await asyncio.start_server(_forward, sock=listener) as server:
+async def _serve(listener: socket.socket, host: str, port: int) -> None:
+    async with await asyncio.start_server(partial(_forward, host, port), sock=listener) as server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    asyncio.run(_serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2], int(sys.argv[3])))

@@ -18,13 +18,12 @@ def listener() -> socket.socket:
 
 
 async def test_bytes_pass_both_ways_and_a_half_closed_connection_stays_open(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket,
 ) -> None:
     async with await asyncio.start_server(_shout, "127.0.0.1", 0) as inside:
-        monkeypatch.setattr(forward, "API_PORT", inside.sockets[0].getsockname()[1])
-        port = listener.getsockname()[1]
-        serving = asyncio.create_task(forward._serve(listener))
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        port = inside.sockets[0].getsockname()[1]
+        serving = asyncio.create_task(forward._serve(listener, "127.0.0.1", port))
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
         writer.write(b"x" * 200_000)
         writer.write_eof()
         assert await asyncio.wait_for(reader.read(), 5) == b"X" * 200_000
@@ -33,11 +32,11 @@ async def test_bytes_pass_both_ways_and_a_half_closed_connection_stays_open(
 
 
 async def test_without_a_server_connections_end_and_later_ones_are_forwarded(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
-        monkeypatch.setattr(forward, "API_PORT", unused.getsockname()[1])
-    serving = asyncio.create_task(forward._serve(listener))
+        port = unused.getsockname()[1]
+    serving = asyncio.create_task(forward._serve(listener, "127.0.0.1", port))
     for _ in range(2):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
         assert await asyncio.wait_for(reader.read(), 5) == b""
