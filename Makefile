@@ -97,12 +97,15 @@ e2e-monitoring: $(VENV) ## Prometheus and Alertmanager on the lab: what pages, a
 LABELS = --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' operator/datapath_probe/__init__.py)" \
 	--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)"
 
-.PHONY: image
+.PHONY: image image-node
 image: ## build the operator's image for a registry: IMAGE=registry/name:tag
-	@test -n "$(IMAGE)" || { echo "say which: make image IMAGE=registry/datapath-probe:tag" >&2; exit 2; }
-	@if docker info >/dev/null 2>&1; then docker build $(LABELS) --tag "$(IMAGE)" .; \
-	elif command -v buildah >/dev/null; then buildah bud --layers $(LABELS) --tag "$(IMAGE)" .; \
-	else echo "make image needs docker or buildah" >&2; exit 1; fi
+	@test -n "$(IMAGE)" || { echo "say which: make $@ IMAGE=registry/datapath-probe:tag" >&2; exit 2; }
+	@if docker info >/dev/null 2>&1; then docker build $(LABELS) $(TARGET) --tag "$(IMAGE)" .; \
+	elif command -v buildah >/dev/null; then buildah bud --layers $(LABELS) $(TARGET) --tag "$(IMAGE)" .; \
+	else echo "make $@ needs docker or buildah" >&2; exit 1; fi
+
+image-node: TARGET = --target node
+image-node: image ## build the node agent's image likewise
 
 .PHONY: sbom
 sbom: $(VENV) ## list what the image installs, with hashes, as CycloneDX: build/sbom.cdx.json

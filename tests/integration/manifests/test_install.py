@@ -27,7 +27,11 @@ def cluster(apiserver: ApiServer) -> ApiServer:
 
 
 @pytest.mark.parametrize(
-    "folder", ["overlays/all-namespaces", "overlays/control-plane", "demo", "demo/overlays/lab"]
+    "folder",
+    [
+        *("overlays/all-namespaces", "overlays/control-plane", "overlays/node-agents"),
+        *("overlays/only-node-agents", "demo", "demo/overlays/lab"),
+    ],
 )
 def test_every_object_is_valid(cluster: ApiServer, folder: str) -> None:
     # Pod Security looks at the stored namespace, which a dry run does not change.

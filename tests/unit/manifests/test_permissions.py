@@ -1,5 +1,6 @@
 """The permissions of the operator in a cluster, as the manifests grant them."""
 
+import re
 from typing import Any
 
 import pytest
@@ -61,6 +62,38 @@ def test_exec_is_granted_separately_for_agents_and_sources(folder: str) -> None:
         if any("pods/exec" in rule["resources"] for rule in rules(role))
     }
     assert with_exec == {("Role", "datapath-probe-agent-exec"), ("ClusterRole", "datapath-probe-source-exec")}
+
+
+def test_with_nothing_but_node_agents_the_operator_runs_nothing_in_containers() -> None:
+    for role in roles(build(MANIFESTS / "overlays/only-node-agents")):
+        assert not any("pods/exec" in rule["resources"] for rule in rules(role)), role["metadata"]["name"]
+
+
+def test_of_node_agents_the_operator_has_their_certificates_alone() -> None:
+    usual, added = build(MANIFESTS / "base"), build(MANIFESTS / "overlays/node-agents")
+    known = {role["metadata"]["name"] for role in roles(usual)}
+    [role] = [role for role in roles(added) if role["metadata"]["name"] not in known]
+    secrets = ["datapath-probe-node-ca", "datapath-probe-node-tls"]
+    assert role["kind"] == "Role"
+    assert rules(role) == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": secrets, "verbs": ["get", "update"]}
+    ]
+
+
+def test_an_agent_has_the_documented_capabilities_and_no_token() -> None:
+    [agent] = of_kind(build(MANIFESTS / "overlays/node-agents"), "DaemonSet")
+    pod = agent["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    security = container["securityContext"]
+    page = (MANIFESTS.parent / "docs/permissions.md").read_text()
+    listed = page.partition("| capability |")[2].partition("\n\n")[0]
+    assert security["capabilities"]["drop"] == ["ALL"]
+    assert set(security["capabilities"]["add"]) == set(re.findall(r"`([A-Z_]+)`", listed))
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    of_host = {volume["name"] for volume in pod["volumes"] if "hostPath" in volume}
+    assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] in of_host)
 
 
 def test_secrets_are_never_read() -> None:
