@@ -164,7 +164,7 @@ async def test_half_written_certificates_change_nothing(agent: Program) -> None:
 
 
 async def test_the_operator_asks_no_other_than_a_node_agent(agent: Program) -> None:
-    """Whoever holds a certificate of the operator can't answer in the place of an agent."""
+    """A certificate of the operator is not that of an agent."""
     present(agent.certificates, issued(CA, Role.OPERATOR))
     try:
         assert "can't be reached" in str(await refusal(agent, issued(CA), question()))
