@@ -15,6 +15,8 @@ from .objects import Inventory, ServicePort
 IpNetwork = IPv4Network | IPv6Network
 _API_SERVER = "default", "kubernetes"
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_THIS_NETWORK: Final = IPv4Network("0.0.0.0/8")  # RFC 1122; Linux takes 0.0.0.0 for the host itself
 # Where clouds serve credentials or settings of a node at addresses that are not link-local: AWS and Google Cloud over
 # IPv6, Alibaba Cloud, Azure.
 _METADATA_SERVERS: Final = frozenset(
@@ -74,7 +76,7 @@ def _kind(ip: IpAddress) -> str:
         "a link-local address": ip.is_link_local,
         "a multicast address": ip.is_multicast,
         "an address where a cloud serves metadata of its machines": ip in _METADATA_SERVERS,
-        "no address of a host": ip.is_unspecified or ip.is_reserved,
+        "no address of a host": ip.is_unspecified or ip.is_reserved or ip in _THIS_NETWORK,
     }
     return next((kind for kind, holds in kinds.items() if holds), "")
 
@@ -96,16 +98,24 @@ def _is_api_server(ip: IpAddress, inventory: Inventory) -> bool:
 
 
 def _is_in(ip: IpAddress, network: IpNetwork) -> bool:
-    return ip in network or _meant(ip) in network
+    return ip in network or _meant(ip) in _stated(network)
 
 
 def _meant(ip: IpAddress) -> IpAddress:
     """The IPv4 address that an IPv6 address stands for: mapped, as the kernel takes it (`::ffff:127.0.0.1`), or with
-    the prefix that a NAT64 gateway translates (`64:ff9b::127.0.0.1`).
+    the prefix that a NAT64 gateway (`64:ff9b::127.0.0.1`) or a 6to4 relay (`2002:7f00:1::`) translates.
     """
     if isinstance(ip, IPv6Address):
-        return IPv4Address(ip.packed[-4:]) if ip in _NAT64 else ip.ipv4_mapped or ip
+        return IPv4Address(ip.packed[-4:]) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour or ip
     return ip
+
+
+def _stated(network: IpNetwork) -> IpNetwork:
+    """The range of IPv4 addresses that a range of mapped ones (`::ffff:10.0.0.0/104`) means."""
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        start = IPv4Address(network.network_address.packed[-4:])
+        return IPv4Network((start, network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 BY_DEFAULT = AddressRestrictions()

@@ -125,7 +125,11 @@ class StatusWriter:
             was_urgent, pending.urgent = pending.urgent, False
             if status is None:
                 return None
-            outcome = await self._writer.write(pending.probe, status.to_object())
+            try:
+                outcome = await self._writer.write(pending.probe, status.to_object())
+            except Exception as error:  # the status is kept, and written at the next attempt
+                log.exception("status not written", probe=f"{pending.probe.namespace}/{pending.probe.name}")
+                outcome = Retry(f"{type(error).__name__}: {error}")
         if isinstance(outcome, Retry):
             pending.status = pending.status or status
             pending.urgent = pending.urgent or was_urgent

@@ -43,9 +43,7 @@ SAME: Mapping[str, Values] = {
 }
 """Kustomization → values."""
 ELSEWHERE = {"Namespace", "Certificate", "ClusterIssuer"}
-"""What the chart leaves to others: helm creates the operator's namespace before it installs, and issuers of cert-manager
-are those of its users.
-"""
+"""What the chart leaves to others: helm creates the namespace, and issuers of cert-manager are those of its users."""
 
 Named = dict[tuple[str, str, str], Object]
 

@@ -83,6 +83,9 @@ def test_the_path_ends_where_packets_leave_the_node() -> None:
         ("::ffff:169.254.169.254", "link-local"),
         ("64:ff9b::a9fe:a9fe", "link-local"),
         ("64:ff9b::172.30.0.11", "an address of node node1"),
+        ("2002:7f00:1::", "loopback"),
+        ("2002:a9fe:a9fe::1", "link-local"),
+        ("0.0.0.1", "no address of a host"),
     ],
 )
 def test_addresses_that_mean_more_than_a_host_are_refused(host: str, kind: str) -> None:
@@ -98,6 +101,13 @@ def test_hosts_behind_a_nat64_gateway_are_judged_by_their_own_address() -> None:
         restrictions = AddressRestrictions((), (ip_network(denied),))
         assert denied in restrictions.why_forbidden(behind, cluster())
         assert denied in restrictions.why_no_endpoint(behind)
+
+
+@pytest.mark.parametrize("denied", ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::ffff:0:0/96"])
+@pytest.mark.parametrize("host", ["10.1.1.1", "::ffff:10.1.1.1", "2002:a01:101::"])
+def test_a_range_is_denied_however_it_and_the_address_are_written(denied: str, host: str) -> None:
+    restrictions = AddressRestrictions((), (ip_network(denied),))
+    assert "which the operator denies" in restrictions.why_no_endpoint(ip_address(host))
 
 
 def test_the_operator_refuses_before_anything_is_sent() -> None:

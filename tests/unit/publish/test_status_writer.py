@@ -36,7 +36,7 @@ class ApiServer:
         self.seen: list[tuple[float, object]] = []
         self.gone: list[ProbeRef] = []
         self.failed: list[Retry] = []
-        self.answers: list[WriteResult] = []
+        self.answers: list[WriteResult | Exception] = []
         self.takes_s = 0.0
         self.under_way = 0
         self.most_under_way = 0
@@ -47,7 +47,10 @@ class ApiServer:
         self.most_under_way = max(self.most_under_way, self.under_way)
         await asyncio.sleep(self.takes_s)
         self.under_way -= 1
-        return self.answers.pop(0) if self.answers else Written()
+        answer = self.answers.pop(0) if self.answers else Written()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 @pytest.fixture
@@ -66,6 +69,16 @@ async def test_the_first_status_is_written_at_once(status_writer: StatusWriter, 
     status_writer.put(REF, status("first"), urgent=False)
     await asyncio.sleep(1)
     assert server.seen == [(0, "first")]
+
+
+async def test_a_status_whose_write_raises_is_written_at_the_next_attempt(
+    status_writer: StatusWriter, server: ApiServer
+) -> None:
+    server.answers.append(KeyError("unexpected"))
+    status_writer.put(REF, status("first"), urgent=True)
+    await asyncio.sleep(10)
+    assert [seen for _, seen in server.seen] == ["first", "first"]
+    assert "KeyError" in server.failed[0].reason
 
 
 async def test_a_status_that_is_not_urgent_waits_for_30_s_and_only_the_newest_is_written(

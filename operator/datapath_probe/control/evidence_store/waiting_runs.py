@@ -35,19 +35,37 @@ class WaitingRuns:
     def put(self, run: WaitingRun) -> tuple[WaitingRun, ...]:
         """Add a run. Returns the runs that there is no room for, this one or others."""
         namespace = run.probe.meta.namespace
-        left_out: list[WaitingRun] = []
-        while self.total_bytes + run.size_bytes > self._limit_bytes:
-            largest = max(self._runs, key=self._bytes_of, default=namespace)
-            if self._bytes_of(largest) <= self._bytes_of(namespace) + run.size_bytes:
-                return (*left_out, run)
-            left_out.append(self._runs[largest].pop())
-            self.done(left_out[-1])
-            if not self._runs[largest]:
-                del self._runs[largest]
+        left_out = self._superseded_by(run)
+        if left_out is None:
+            return (run,)
+        for other in left_out:
+            waiting = self._runs[other.probe.meta.namespace]
+            waiting.remove(other)
+            self.done(other)
+            if not waiting:
+                del self._runs[other.probe.meta.namespace]
         self._runs.setdefault(namespace, deque()).append(run)
         self.total_bytes += run.size_bytes
         self._some.set()
         return tuple(left_out)
+
+    def _superseded_by(self, run: WaitingRun) -> list[WaitingRun] | None:
+        """The newest runs of the namespaces with the most, until there is room; None if the namespace of this run would
+        then have more than they.
+        """
+        sizes = {name: self._bytes_of(name) for name in self._runs}
+        waiting = {name: list(runs) for name, runs in self._runs.items()}
+        own = sizes.get(run.probe.meta.namespace, 0) + run.size_bytes
+        left_out: list[WaitingRun] = []
+        needed = self.total_bytes + run.size_bytes - self._limit_bytes
+        while needed > 0:
+            largest = max(sizes, key=lambda name: sizes[name], default="")
+            if not largest or sizes[largest] <= own:
+                return None
+            left_out.append(waiting[largest].pop())
+            sizes[largest] -= left_out[-1].size_bytes
+            needed -= left_out[-1].size_bytes
+        return left_out
 
     async def take(self) -> WaitingRun:
         """The oldest run of the namespace whose turn it is, once there is one."""

@@ -5,6 +5,7 @@ them. Called by the check of `masquerade` and by `verdict.exit_loss`.
 from dataclasses import dataclass
 
 from ...addresses import IpAddress
+from ...evidence.errors import EvidenceError
 from ...evidence.fact import Fact
 from ...evidence.reading import Absent, Unavailable
 from ...sources.maps import natmap
@@ -53,7 +54,11 @@ def by_bpf(context: CheckContext) -> Departure | Absent | Unavailable:
     seen = context.reader.read(fact, natmap.parse)
     if isinstance(seen, Absent | Unavailable):
         return seen
-    if not seen.fresh(context.connection.outgoing_since_s or 0):
+    since_s = context.connection.outgoing_since_s
+    if since_s is None:
+        message = "whether the entry of the NAT map is of this run is not known: the node's uptime is not"
+        return Unavailable(EvidenceError.NOT_COLLECTED, message)
+    if not seen.fresh(since_s):
         return Absent()
     return Departure(seen.source, seen.source_port, None, fact)
 

@@ -57,3 +57,13 @@ async def test_a_large_run_gives_way_to_a_small_one_of_another_namespace() -> No
     put(runs, "busy", "large", 8)
     assert put(runs, "calm", "small", 4) == ["large"]
     assert await taken(runs, 1) == ["small"]
+
+
+async def test_a_run_that_is_refused_all_the_same_displaces_no_other() -> None:
+    runs = WaitingRuns(64)
+    for number in range(44):
+        put(runs, "busy", f"busy{number}", 1)
+    for number in range(20):
+        put(runs, "calm", f"calm{number}", 1)
+    assert put(runs, "calm", "large", 15) == ["large"]
+    assert runs.total_bytes == 64
