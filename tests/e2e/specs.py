@@ -29,3 +29,8 @@ def landing(ship: str, destination: Object) -> Object:
         "request": LANDING,
         "expect": {"bodyContains": "Ship landed"},
     }
+
+
+def in_container(spec: Object) -> Object:
+    """The same, by curl in the source container."""
+    return {**spec, "source": {**spec["source"], "client": "Container"}}

@@ -21,6 +21,7 @@ from datapath_probe.kube.exec.one_shot import SourceExec
 from datapath_probe.kube.exec.pool import ChannelPool
 from datapath_probe.kube.watch.inventory import ClusterInventory
 from datapath_probe.runs.runner import ProbeRunner
+from datapath_probe.sources import netns
 from datapath_probe.sources.agent import agent_config, agent_endpoint, policy_selectors
 from datapath_probe.sources.bpf import bpftool
 from e2e import node_agents, operator_deploy
@@ -48,6 +49,8 @@ CHANGING = frozenset(
 """What is different a moment later: only that there is an answer is compared."""
 COUNTED = re.compile(rb"\[\d+:\d+\]|^#.*$", re.MULTILINE)
 PARSED: Mapping[FactKind, Callable[[Reading], object]] = {
+    FactKind.NAMESPACE_ADDRESSES: netns.parse,
+    FactKind.NAMESPACE_DEVICES: netns.parse_survey,
     FactKind.AGENT_ENDPOINT: agent_endpoint.parse,
     FactKind.AGENT_ENDPOINT_BY_ADDRESS: agent_endpoint.parse,
     FactKind.POLICY_SELECTORS: policy_selectors.parse,

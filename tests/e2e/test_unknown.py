@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from e2e import faults, processes
+import pytest
+
+from e2e import faults, operator_deploy, processes
 from e2e.api import Object
 from e2e.galaxy import Galaxy
 from e2e.probes import Probes, hop
-from e2e.specs import to_pod
+from e2e.specs import in_container, to_pod
 from e2e.waiting import until
 from faults.inject.nodes import agent_hangs
 from lab.cluster import Lab
@@ -19,13 +21,13 @@ def test_the_source_pod_is_missing(galaxy: Galaxy, probes: Probes) -> None:
 
 
 def test_the_source_container_has_no_curl(galaxy: Galaxy, probes: Probes) -> None:
-    status = probes.create("no-client", to_pod("droid", galaxy.far("xwing"))).run_now()
+    status = probes.create("no-client", in_container(to_pod("droid", galaxy.far("xwing")))).run_now()
     assert (status["verdict"], status["reason"]) == ("Unknown", "CurlNotFound")
     assert "spec.source.container" in status["summary"]  # the next step
 
 
 def test_exec_into_the_source_pod_is_forbidden(galaxy: Galaxy, probes: Probes) -> None:
-    probe = probes.create("exec-forbidden", to_pod("xwing", galaxy.far("xwing")))
+    probe = probes.create("exec-forbidden", in_container(to_pod("xwing", galaxy.far("xwing"))))
     probe.settle()
     with faults.role_binding_removed(galaxy, "datapath-probe-source-exec"):
         # the API server observes the change by a watch
@@ -34,6 +36,7 @@ def test_exec_into_the_source_pod_is_forbidden(galaxy: Galaxy, probes: Probes) -
     probe.settle()
 
 
+@pytest.mark.skipif(operator_deploy.collector() != "exec", reason="node agents tell without Cilium's agent")
 def test_an_agent_is_not_ready(galaxy: Galaxy, probes: Probes) -> None:
     star = galaxy.far("xwing")
     probe = probes.create("agent-not-ready", to_pod("xwing", star))
@@ -42,6 +45,18 @@ def test_an_agent_is_not_ready(galaxy: Galaxy, probes: Probes) -> None:
         status = probe.run_until("not ready", lambda status: status["reason"] == "AgentNotReady")
         assert status["verdict"] == "Unknown"
         assert hop(status, "endpoint-lookup")["verdict"] == "Unknown"
+        assert hop(status, "ipcache-lookup")["verdict"] == "Ok"
+        assert _condition(status, "ExpectationMet") == "True"
+    probe.settle()
+
+
+@pytest.mark.skipif(operator_deploy.collector() == "exec", reason="without node agents")
+def test_node_agents_tell_without_cilium_s_agent(galaxy: Galaxy, probes: Probes) -> None:
+    star = galaxy.far("xwing")
+    probe = probes.create("without-cilium-s-agent", to_pod("xwing", star))
+    probe.settle()
+    with faults.agent_unready(galaxy, star.node):
+        status = probe.run_until("judged", lambda status: hop(status, "endpoint-lookup")["verdict"] == "Ok")
         assert hop(status, "ipcache-lookup")["verdict"] == "Ok"
         assert _condition(status, "ExpectationMet") == "True"
     probe.settle()

@@ -23,12 +23,14 @@ _REMEMBERED = 1000
 
 
 class NoSuchPodError(Exception):
-    """No process of the pod runs on this node, or it has no network namespace of its own."""
+    """No process of the pod runs on this node."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """`network`: a file descriptor of the pod's network namespace. `files`: paths and texts, for `Where`."""
+    """`network`: a file descriptor of the pod's network namespace, which may be that of the node. `files`: paths and
+    texts, for `Where`.
+    """
 
     network: int
     files: tuple[tuple[str, str], ...]
@@ -52,8 +54,6 @@ class Pods:
             # only now: had the process ended before, its number could be that of another one
             if _uid_of(process) != _plain(uid):
                 raise NoSuchPodError("the pod has just ended")
-            if os.fstat(network).st_ino == (_PROC / "self/ns/net").stat().st_ino:
-                raise NoSuchPodError("the pod is in the network of its node")
             yield PodView(network, tuple(_files(process)))
         finally:
             os.close(network)
