@@ -21,7 +21,7 @@ FIRST = CHECKOUT / "tests/data/charts/datapath-probe-0.0.1.tgz"
 """The chart as it was first. It installs the image of this checkout, as there is no other."""
 GONE_S = 60
 KINDS = (
-    "namespaces,deployments,daemonsets,pods,services,serviceaccounts,configmaps,secrets,networkpolicies,roles,rolebindings,clusterroles,"
+    "deployments,daemonsets,pods,services,serviceaccounts,configmaps,secrets,networkpolicies,roles,rolebindings,clusterroles,"
     "clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,customresourcedefinitions"
 )
 

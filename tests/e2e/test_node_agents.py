@@ -24,7 +24,7 @@ from lab.images import PAUSE_IMAGE
 
 pytestmark = pytest.mark.skipif(operator_deploy.collector() == "exec", reason="without node agents")
 
-DROID = "droid"
+PROBE_DROID = "probe-droid"
 FALLBACKS = "datapath_probe_node_agent_fallbacks_total"
 SNAPSHOT = (
     ("ip", "-d", "-o", "link"),
@@ -45,7 +45,7 @@ def droid(api: Api, galaxy: Galaxy) -> Iterator[Object]:
     body = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": DROID, "namespace": NAMESPACE, "labels": {"class": "droid"}},
+        "metadata": {"name": PROBE_DROID, "namespace": NAMESPACE, "labels": {"class": "probe-droid"}},
         "spec": {
             "nodeName": galaxy.pod("xwing").node,
             "containers": [{"name": "main", "image": PAUSE_IMAGE, "imagePullPolicy": "Never"}],
@@ -53,9 +53,9 @@ def droid(api: Api, galaxy: Galaxy) -> Iterator[Object]:
     }
     api.create(f"/api/v1/namespaces/{NAMESPACE}/pods", body)
     try:
-        yield until("the droid runs", lambda: _ready(api, pod_path(NAMESPACE, DROID)), 60)
+        yield until("the probe droid runs", lambda: _ready(api, pod_path(NAMESPACE, PROBE_DROID)), 60)
     finally:
-        api.delete(pod_path(NAMESPACE, DROID))
+        api.delete(pod_path(NAMESPACE, PROBE_DROID))
 
 
 def _ready(api: Api, path: str) -> Object | None:
@@ -75,10 +75,12 @@ def agent_on(api: Api, node: str) -> Object:
 
 
 def test_a_pod_without_shell_and_curl_is_a_source(droid: Object, probes: Probes, galaxy: Galaxy) -> None:
-    by_name = probes.create("droid-to-service", landing(DROID, SERVICE)).settle()
+    by_name = probes.create("droid-to-service", landing(PROBE_DROID, SERVICE)).settle()
     assert by_name["paths"][0]["request"]["httpStatus"] == 200
-    probes.create("droid-to-pod", by("Node", to_pod(DROID, galaxy.far("xwing")))).settle()
-    refused = probes.create("droid-by-exec", by("Container", to_pod(DROID, galaxy.far("xwing")))).run_now()
+    probes.create("droid-to-pod", by("Node", to_pod(PROBE_DROID, galaxy.far("xwing")))).settle()
+    refused = probes.create(
+        "droid-by-exec", by("Container", to_pod(PROBE_DROID, galaxy.far("xwing")))
+    ).run_now()
     assert (refused["verdict"], refused["reason"]) == ("Unknown", "CurlNotFound")
 
 

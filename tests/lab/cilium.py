@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lab import gobuild
 from lab.settings import API_PORT, KUBERNETES_VERSION, POD_CIDR, POD_CIDR_V6, Attach, Mode, Settings, node_ip
 from lab.shell import run
@@ -16,6 +18,8 @@ from lab.shell import run
 _AGENT_CAPABILITIES = ["CHOWN", "KILL", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "SYS_MODULE", "SYS_ADMIN", "DAC_OVERRIDE",
                        "FOWNER", "SETGID", "SETUID"]  # fmt: skip
 _CLEANUP_CAPABILITIES = ["NET_ADMIN", "SYS_MODULE", "SYS_ADMIN"]
+
+_LEFT_OUT = ("bash", "dash", "perl", "bpftool")  # Debian's sh is dash
 
 _MODE_VALUES: dict[Mode, dict[str, Any]] = {
     Mode.VXLAN: {},
@@ -60,6 +64,25 @@ def chart(settings: Settings) -> Path:
 
 
 def manifests(settings: Settings) -> str:
+    rendered = _rendered(settings)
+    return _without_programs(rendered) if settings.slim_agent else rendered
+
+
+def _without_programs(rendered: str) -> str:
+    """The same with programs hidden in the agent's container. Init containers keep them: they are scripts."""
+    objects = [one for one in yaml.safe_load_all(rendered) if one]
+    [agent] = [one for one in objects if (one["kind"], one["metadata"]["name"]) == ("DaemonSet", "cilium")]
+    pod = agent["spec"]["template"]["spec"]
+    pod["volumes"].append({"name": "nothing", "hostPath": {"path": "/dev/null", "type": "CharDevice"}})
+    [container] = [one for one in pod["containers"] if one["name"] == "cilium-agent"]
+    container["volumeMounts"] += [
+        {"name": "nothing", "mountPath": f"/usr/bin/{program}"} for program in _LEFT_OUT
+    ]
+    container.pop("lifecycle", None)  # a script
+    return yaml.safe_dump_all(objects)
+
+
+def _rendered(settings: Settings) -> str:
     own = [f"--set-json={name}={json.dumps(value)}" for name, value in values(settings).items()]
     return run(
         *(gobuild.HELM.build() / "helm", "template", "cilium", chart(settings), "--namespace", "kube-system"),

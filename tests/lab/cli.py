@@ -42,15 +42,16 @@ def _settings_options(command: Callable[..., None]) -> Callable[..., None]:
         hubble: bool,
         values: str,
         ip: str,
+        slim_agent: bool,
         **rest: object,
     ) -> None:
-        settings = Settings(
-            Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, json.loads(values), Ip(ip)
-        )
+        more = json.loads(values), Ip(ip), slim_agent
+        settings = Settings(Mode(mode), Attach(attach), cilium, nodes, endpoint_routes, hubble, *more)
         command(settings=settings, **rest)
 
     default = Settings()
     for option in (
+        click.option("--slim-agent", envvar="LAB_SLIM_AGENT", type=bool, default=False, is_flag=True),
         click.option("--ip", envvar="LAB_IP", type=_choice(Ip), default=default.ip.value),
         click.option(
             "--values", envvar="LAB_VALUES", default="{}", help="More chart values, as JSON by name."

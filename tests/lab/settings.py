@@ -74,6 +74,8 @@ class Settings:
     values: Mapping[str, Any] = field(default_factory=dict)
     """More values of Cilium's chart, by name."""
     ip: Ip = Ip.IPV4
+    slim_agent: bool = False
+    """No shell, perl and bpftool in the container of Cilium's agent, as in images to come."""
 
     def __post_init__(self) -> None:
         if self.cilium not in CILIUM_MODULES:
