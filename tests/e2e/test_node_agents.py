@@ -69,9 +69,13 @@ def by(client: str, spec: Object) -> Object:
 
 
 def agent_on(api: Api, node: str) -> Object:
-    """The node agent's pod."""
-    pods = api.items(f"{node_agents.PODS}&fieldSelector=spec.nodeName={node}")
-    return next(pod for pod in pods if is_ready(pod))
+    """The node agent's pod, once one is ready."""
+
+    def ready() -> Object | None:
+        pods = api.items(f"{node_agents.PODS}&fieldSelector=spec.nodeName={node}")
+        return next((pod for pod in pods if is_ready(pod)), None)
+
+    return until(f"{node} has a node agent", ready, 60)
 
 
 def test_a_pod_without_shell_and_curl_is_a_source(droid: Object, probes: Probes, galaxy: Galaxy) -> None:
@@ -153,7 +157,7 @@ def test_a_lost_agent_is_replaced_by_commands_and_is_no_fault(
     with lost(lab, api, star.node):  # type: ignore[operator]
         assert verdicts_for(probe, 20) <= {"Healthy", "Unknown"}
         assert operator.metrics().total(FALLBACKS) > before
-    until("the agent is ready", lambda: agent_on(api, star.node), 60)
+    agent_on(api, star.node)
     probe.settle()
 
 
