@@ -74,8 +74,12 @@ def on_kind() -> Place:
     place = Place(f"kubectl config use-context kind-{KIND_CLUSTER}", "make kind-down")
     _run("kubectl", "config", "use-context", f"kind-{KIND_CLUSTER}")
     _run("docker", "build", "--tag", operator_deploy.IMAGE, ".")
-    _run("kind", "load", "docker-image", "--name", KIND_CLUSTER, operator_deploy.IMAGE)
-    _run("helm", "upgrade", "--install", NAME, str(CHART), *IN_NAMESPACE, "--set", "image.tag=lab", "--wait")
+    _run("docker", "build", "--tag", operator_deploy.NODE_IMAGE, "--target", "node", ".")
+    for image in (operator_deploy.IMAGE, operator_deploy.NODE_IMAGE):
+        _run("kind", "load", "docker-image", "--name", KIND_CLUSTER, image)
+    node_agents = "nodeAgents.enabled=true,nodeAgents.image.tag=lab"
+    given = ("--set", f"image.tag=lab,{node_agents}", "--wait")
+    _run("helm", "upgrade", "--install", NAME, str(CHART), *IN_NAMESPACE, *given)
     return place
 
 
