@@ -31,7 +31,7 @@ lock: ## pin the dependencies by hash, without index addresses
 
 CHECKS := lint types layers protocols-check crds-check docs-errors-check docs-verdict-check docs-architecture-check chart-check dashboards-check unit rules-test integration
 ON_THE_LAB := programs e2e
-NIGHTLY := linear mutated programs test-lab e2e-modes e2e-ipv6 e2e-monitoring
+NIGHTLY := linear mutated programs test-lab e2e-exec e2e-modes e2e-ipv6 e2e-monitoring
 
 .PHONY: test test-nightly
 test: $(VENV) ## everything; the last line counts all tests
@@ -75,6 +75,10 @@ integration: $(VENV) ## tests against a real API server, real shells, real curl
 
 e2e: $(VENV) ## tests of everything together, on a new lab of their own (LAB_KEEP=1: on the one that is up)
 	@tests/e2e/run.sh $(BIN)
+
+.PHONY: e2e-exec
+e2e-exec: $(VENV) ## the same by commands in containers instead of node agents, in `make test-nightly`
+	@E2E_COLLECTOR=exec tests/e2e/run.sh $(BIN)
 
 .PHONY: linear
 linear: $(VENV) ## 4 MiB of its worst case for every parser; ≈ 1 min, in `make test-nightly`
