@@ -156,7 +156,8 @@ def test_a_lost_agent_is_replaced_by_commands_and_is_no_fault(
     before = operator.metrics().total(FALLBACKS)
     with lost(lab, api, star.node):  # type: ignore[operator]
         assert verdicts_for(probe, 20) <= {"Healthy", "Unknown"}
-        assert operator.metrics().total(FALLBACKS) > before
+        if lost is not killed:  # the next one may be there before it is missed
+            assert operator.metrics().total(FALLBACKS) > before
     agent_on(api, star.node)
     probe.settle()
 

@@ -26,11 +26,10 @@ from ...evidence.reading import Answer, Reading, Unavailable
 from ...sources.maps.map_keys import MAP_KEYS
 from ...sources.netfilter import kernel_conntrack
 from ...sources.netns import FOLDER
-from ...tools import bpftool_batch
-from ...tools.command import Command
 from ...tools.commands import argv_inside, command_of
 from .. import limits
 from . import bpf, cilium, hubble
+from .batches import Group, group_of, line, results
 from .bpf import Printed
 from .cilium import ASKED_BY_API, CiliumApi, CiliumError
 from .hubble import Hubble
@@ -51,7 +50,9 @@ _IN_EACH_NAMESPACE: Final[Mapping[FactKind, tuple[str, ...]]] = {
     FactKind.NAMESPACE_DEVICES: ("ip", "-j", "addr", "show"),
 }
 _LISTENING: Final = frozenset((FactKind.MONITOR_DROPS, FactKind.MONITOR_TRACES))
-_BATCH: Final = ("bpftool", "-j", "batch", "file", "-")
+# Tools that end within milliseconds. The others may run for longer: packet filters of thousands of rules, all cgroups.
+_BRIEF: Final = frozenset(("bpftool", "cat", "ip", "ss", "tc"))
+_ENDING = "the node agent is about to end"
 _MARGIN_S = 1.0
 # A Cilium agent that did not respond is not asked again for this long.
 _PAUSE_S = 5.0
@@ -70,11 +71,24 @@ class Collectors:
         self._silent_until = 0.0
 
     async def collect(self, facts: Sequence[Fact]) -> list[Reading]:
-        """One reading per fact, in order. Never raises. Ends within the longest timeout of these facts."""
-        batch = [fact for fact in facts if _is_for_bpftool(fact)]
-        found = dict(zip(batch, await self._with_bpftool(batch), strict=True)) if batch else {}
-        others = [fact for fact in dict.fromkeys(facts) if fact not in found]
-        found |= dict(zip(others, await asyncio.gather(*map(self._reading_of, others)), strict=True))
+        """One reading per fact, in order. Never raises. Ends within the longest timeout of these facts, or within some
+        of them where commands that share a process fail.
+        """
+        groups: dict[Group, list[Fact]] = {}
+        alone: list[Fact] = []
+        for fact in dict.fromkeys(facts):
+            group = group_of(fact)
+            if group:
+                groups.setdefault(group, []).append(fact)
+            else:
+                alone.append(fact)
+        together, separate = await asyncio.gather(
+            asyncio.gather(*(self._together(group, shared) for group, shared in groups.items())),
+            asyncio.gather(*map(self._reading_of, alone)),
+        )
+        found = dict(zip(alone, separate, strict=True))
+        for readings in together:
+            found |= readings
         return [found[fact] for fact in facts]
 
     async def _reading_of(self, fact: Fact) -> Reading:
@@ -93,7 +107,7 @@ class Collectors:
         except CiliumError as error:
             return Unavailable(error.reason, str(error), at)
         except LauncherGoneError:
-            return Unavailable(EvidenceError.CHANNEL_LOST, "the node agent is about to end", at)
+            return Unavailable(EvidenceError.CHANNEL_LOST, _ENDING, at)
         except Exception as error:
             log.exception("fact not collected", kind=fact.kind)
             return internal_error("the node agent", error)
@@ -138,6 +152,7 @@ class Collectors:
                 timeout_s=_time_of(fact),
                 stdout_limit=_limit_of(fact),
                 function=function is not None,
+                brief=delivery(fact).tool in _BRIEF,
             )
         return _reading(fact, ended, at, ended.stdout)
 
@@ -156,49 +171,52 @@ class Collectors:
                     where=Where(network),
                     timeout_s=delivery(fact).timeout_s,
                     stdout_limit=limits.ANSWER_LIMIT,
+                    brief=True,
                 )
         except OSError as error:  # it has just been deleted
             return b"", f"{name}: {error.strerror}\n".encode()
         return (ended.stdout, b"") if not ended.exit_code else (b"", ended.stderr)
 
-    async def _with_bpftool(self, facts: Sequence[Fact]) -> list[Reading]:
-        """Readings of facts that bpftool prints, with as few processes as possible."""
-        pending = sorted(dict.fromkeys(facts), key=lambda fact: delivery(fact).often_absent)
+    async def _together(self, group: Group, facts: Sequence[Fact]) -> dict[Fact, Reading]:
+        """Readings of facts whose commands share a process, or as few as possible."""
+        pending = sorted(facts, key=lambda fact: delivery(fact).often_absent)
         found: dict[Fact, Reading] = {}
-        shares = True
         while pending:
-            batch = pending if shares else pending[:1]
-            commands = [command_of(fact) for fact in batch]
-            readings = await self._batch(batch, commands)
-            found |= zip(batch, readings, strict=False)
+            readings = await self._batch(group, pending) if len(pending) > 1 else []
+            found |= zip(pending, readings, strict=False)
             pending = pending[len(readings) :]
-            shares = bool(readings)
-        return [found[fact] for fact in facts]
+            if pending and len(found) < len(facts):  # the next one has failed
+                fact = pending.pop(0)
+                found[fact] = await self._reading_of(fact)
+        return found
 
-    async def _batch(self, facts: Sequence[Fact], commands: Sequence[Command]) -> list[Reading]:
-        """Readings of the first facts, at least of a single one."""
-        at, timeout_s = time.time(), max(command.timeout_s for command in commands)
-        alone = len(commands) == 1
-        argv = commands[0].argv if alone else _BATCH
-        lines = "" if alone else "".join(f"{bpftool_batch.line(command)}\n" for command in commands)
-        try:
-            ended = await self._processes.run(
-                argv, stdin=lines.encode(), timeout_s=timeout_s, stdout_limit=limits.ANSWER_LIMIT
-            )
-        except LauncherGoneError:
-            gone = Unavailable(EvidenceError.CHANNEL_LOST, "the node agent is about to end", at)
-            return [gone] * len(facts)
-        if alone or ended.overdue or ended.exit_code == _NOT_RUN:
-            return [_reading(fact, ended, at, ended.stdout) for fact in facts]
-        outputs = bpftool_batch.results(commands, ended.stdout, ended.exit_code)
+    async def _batch(self, group: Group, facts: Sequence[Fact]) -> list[Reading]:
+        """Readings of the first facts, as far as the commands in one process went."""
+        at, timeout_s = time.time(), max(delivery(fact).timeout_s for fact in facts)
+        with ExitStack() as opened:
+            network = None
+            if group.namespace:
+                try:
+                    network = opened.enter_context(_opened(self._namespaces / group.namespace))
+                except OSError:
+                    return []
+            try:
+                ended = await self._processes.run(
+                    group.argv,
+                    where=Where(network),
+                    stdin="".join(f"{line(fact)}\n" for fact in facts).encode(),
+                    timeout_s=timeout_s,
+                    stdout_limit=limits.ANSWER_LIMIT,
+                    brief=True,
+                )
+            except LauncherGoneError:
+                return [Unavailable(EvidenceError.CHANNEL_LOST, _ENDING, at)] * len(facts)
+        if ended.overdue or ended.exit_code == _NOT_RUN:
+            return [_reading(fact, ended, at, b"") for fact in facts]
         return [
             _reading(fact, replace(ended, exit_code=code), at, output)
-            for fact, (output, code) in zip(facts, outputs, strict=False)
+            for fact, (output, code) in zip(facts, results(group, facts, ended), strict=False)
         ]
-
-
-def _is_for_bpftool(fact: Fact) -> bool:
-    return fact.kind not in MAP_KEYS and not fact.get("namespace") and bpftool_batch.fits(command_of(fact))
 
 
 def _reading(fact: Fact, ended: Ended, at: float, stdout: bytes) -> Reading:

@@ -13,7 +13,8 @@ class Job:
 
     File descriptors go with it, in this order: stdin, stdout, stderr, and those that the flags announce: of a network
     namespace to enter (`enters_network`), of a mount namespace (`enters_mounts`). `files`: what the process sees at
-    these paths, which exist, instead of what the node agent sees. `unprivileged`: without any privilege.
+    these paths, which exist, instead of what the node agent sees. `unprivileged`: without any privilege. `brief`: it
+    ends by itself within milliseconds.
     """
 
     id: int
@@ -22,7 +23,13 @@ class Job:
     enters_network: bool = False
     enters_mounts: bool = False
     unprivileged: bool = False
+    brief: bool = False
     files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether the command is brief, and needs no more than another network namespace."""
+        return self.brief and not (self.function or self.enters_mounts or self.unprivileged or self.files)
 
     def encoded(self) -> bytes:
         """The job as a message."""

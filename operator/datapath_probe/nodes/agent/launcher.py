@@ -14,6 +14,7 @@ import resource
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class _Launcher:
         self._children: dict[int, _Child] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
+        self._own_network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def serve(self) -> None:
         """Run jobs until the node agent ends."""
@@ -90,15 +92,36 @@ class _Launcher:
         return True
 
     def _run(self, job: Job, descriptors: Sequence[int]) -> None:
-        launcher = os.getpid()
-        pid = os.fork()
-        if not pid:
-            _become(job, descriptors, launcher)
+        pid = self._spawned(job, descriptors) if job.is_simple else _forked(job, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
         child = _Child(job.id, pid)
         self._children[job.id] = child
         self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, child)
+
+    def _spawned(self, job: Job, descriptors: Sequence[int]) -> int:
+        """Start a command that needs no preparation but a network namespace: without a copy of this process, which
+        takes more CPU time than most commands. These end by themselves within milliseconds.
+        """
+        if job.enters_network:
+            linux.enter_network(descriptors[3])
+        try:
+            with subprocess.Popen(
+                job.argv,
+                stdin=descriptors[0],
+                stdout=descriptors[1],
+                stderr=descriptors[2],
+                env=_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            ) as started:
+                started.returncode = 0  # it is waited for elsewhere
+                return started.pid
+        except OSError:
+            return _forked(job, descriptors)  # which says why
+        finally:
+            if job.enters_network:
+                linux.enter_network(self._own_network)
 
     def _reap(self, child: _Child, pidfd: int) -> None:
         """Report the end of a child, after all that it has started was killed."""
@@ -117,6 +140,15 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)  # it may not lead a group yet
+
+
+def _forked(job: Job, descriptors: Sequence[int]) -> int:
+    """The pid of a copy of this process that becomes the command."""
+    launcher = os.getpid()
+    pid = os.fork()
+    if not pid:
+        _become(job, descriptors, launcher)
+    return pid
 
 
 def _become(job: Job, descriptors: Sequence[int], launcher: int) -> None:

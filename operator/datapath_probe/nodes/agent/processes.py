@@ -100,33 +100,29 @@ class Processes:
         timeout_s: float,
         stdout_limit: int,
         function: bool = False,
+        brief: bool = False,
     ) -> Ended:
-        """Run a command until it ends; it is killed after `timeout_s`. Raises LauncherGoneError."""
+        """Run a command until it ends; it is killed after `timeout_s`. `function`, `brief`: see `Job`. Raises
+        LauncherGoneError.
+        """
+        job = Job(
+            next(self._ids),
+            tuple(argv),
+            function,
+            where.network is not None,
+            where.mounts is not None,
+            where.unprivileged,
+            brief,
+            where.files,
+        )
         async with self._turns:
-            return await self._run(argv, where, stdin, timeout_s, stdout_limit, function)
+            return await self._run(job, where, stdin, timeout_s, stdout_limit)
 
-    async def _run(
-        self,
-        argv: Sequence[str],
-        where: Where,
-        stdin: bytes,
-        timeout_s: float,
-        stdout_limit: int,
-        function: bool,
-    ) -> Ended:
+    async def _run(self, job: Job, where: Where, stdin: bytes, timeout_s: float, stdout_limit: int) -> Ended:
         stdout, stderr = _Output(stdout_limit), _Output(STDERR_LIMIT)
         started = time.monotonic()
         with _Pipes() as pipes:
             namespaces = [each for each in (where.network, where.mounts) if each is not None]
-            job = Job(
-                next(self._ids),
-                tuple(argv),
-                function,
-                where.network is not None,
-                where.mounts is not None,
-                where.unprivileged,
-                where.files,
-            )
             ended = self._start(job, [*pipes.its, *namespaces])
             pipes.close(*pipes.its)
             try:
