@@ -15,8 +15,11 @@ MESSAGE_LIMIT = CALL_LIMIT + 1024 * 1024
 REQUEST_LIMIT = 512 * 1024
 """Of a message to an agent."""
 
-CALLS_AT_ONCE = 64
+CALLS_AT_ONCE = 256
 """To one agent; more are refused, and the operator tries again or gives up."""
+
+COMMANDS_AT_ONCE, REQUESTS_AT_ONCE = 16, 64
+"""Processes of one agent. Requests may take a minute, and have no part in what facts wait for."""
 
 BODY_LIMIT = 64 * 1024
 """Of what a request prints on stdout."""

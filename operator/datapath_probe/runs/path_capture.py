@@ -37,6 +37,14 @@ def busy(fact: Fact) -> Unavailable:
     return Unavailable(EvidenceError.NOT_COLLECTED, message)
 
 
+def impossible(fact: Fact) -> Unavailable:
+    """The reading of a capture where nothing is run in containers."""
+    message = (
+        f"packets on {fact.node} are captured by a command in Cilium's agent, and the operator runs none"
+    )
+    return Unavailable(EvidenceError.NOT_COLLECTED, message)
+
+
 def agent_containers(plan: Plan) -> dict[str, ContainerRef]:
     """The agent's container on each node of the plan that has one."""
     return {

@@ -25,7 +25,7 @@ from .asked_before import AskedBefore, path_of
 from .backend_rotation import BackendRotation
 from .bounded_diagnosis import BoundedDiagnosis
 from .cluster_access import ClusterAccess
-from .path_capture import agent_containers, busy, capture_facts
+from .path_capture import agent_containers, busy, capture_facts, impossible
 from .request import permitted, send
 
 # How long Cilium may take to apply a change of an object to the maps, before a contradiction counts.
@@ -76,10 +76,16 @@ class PathRunner:
         captured; None if no capture is requested.
         """
         agents, plan = self._access.agents, self._plan
-        if capture_on is None or agents is None:
+        if capture_on is None:
             async with self._slot:
                 return await self._run()
         facts = capture_facts(plan, self._local_port)
+        if agents is None:
+            async with self._slot:
+                run, diagnosis = await self._run()
+            return replace(
+                run, evidence=run.evidence.adding(tuple(facts), tuple(map(impossible, facts)))
+            ), diagnosis
         here = [fact for fact in facts if fact.node in capture_on]
         async with capturing(agents, here, agent_containers(plan)) as captured, self._slot:
             run, diagnosis = await self._run()

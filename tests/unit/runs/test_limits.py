@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,21 @@ async def test_a_run_without_a_turn_captures_nothing_on_that_node_says_so_and_is
         f"other captures were in progress on {busy} for {CAPTURE_TURN_S:g} s: request it again"
     )
     assert set(recording.attended) == {node.name for node in run.plan.nodes} - {busy}
+
+
+async def test_an_operator_that_runs_nothing_in_containers_captures_nothing_and_says_so() -> None:
+    run = recorded("healthy-cross-node")
+    recording, runner, _ = play(run)
+    runner._access = replace(runner._access, agents=None)
+    result = await runner.run(probe_of(run), capture=True)
+    assert isinstance(result.worst, Diagnosis)
+    assert result.worst.met
+    readings = captures(result)
+    assert readings.keys() == {node.name for node in run.plan.nodes}
+    assert all(
+        isinstance(reading, Unavailable) and "runs none" in reading.message for reading in readings.values()
+    )
+    assert not recording.attended
 
 
 def captures(result: RunResult) -> dict[str, Reading]:

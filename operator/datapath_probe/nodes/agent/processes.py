@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from .. import limits
 from .job import Job
 from .launcher import MESSAGE_LIMIT
 
@@ -73,11 +74,14 @@ class _Output:
 
 
 class Processes:
-    """Runs at most `at_once` commands at a time."""
+    """Runs commands, and requests beside them; so many of each at a time."""
 
-    def __init__(self, control: socket.socket, at_once: int = 16) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._turns = asyncio.Semaphore(at_once)
+        self._turns = {
+            False: asyncio.Semaphore(limits.COMMANDS_AT_ONCE),
+            True: asyncio.Semaphore(limits.REQUESTS_AT_ONCE),
+        }
         self._ids = itertools.count(1)
         self._running: dict[int, asyncio.Future[int]] = {}
         self._on_gone: Callable[[], None] = lambda: None
@@ -115,7 +119,7 @@ class Processes:
             brief,
             where.files,
         )
-        async with self._turns:
+        async with self._turns[where.unprivileged]:
             return await self._run(job, where, stdin, timeout_s, stdout_limit)
 
     async def _run(self, job: Job, where: Where, stdin: bytes, timeout_s: float, stdout_limit: int) -> Ended:
