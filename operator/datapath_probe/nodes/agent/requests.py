@@ -52,9 +52,10 @@ class Requests:
         words, stdin = argv(request)
         try:
             with self._pods.view(pod) as view:
+                files = () if parse_address(request.host) else view.files  # nothing to resolve
                 ended = await self._processes.run(
                     words,
-                    where=Where(network=view.network, files=view.files, unprivileged=True),
+                    where=Where(network=view.network, files=files, unprivileged=True),
                     stdin=stdin,
                     timeout_s=request.timeout_s + _MARGIN_S,
                     stdout_limit=limits.BODY_LIMIT,
