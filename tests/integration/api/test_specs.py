@@ -33,7 +33,7 @@ def test_invalid_specs_are_rejected_with_the_valid_values(
 def test_a_minimal_spec_gets_the_documented_defaults(probes: client.CustomObjectsApi) -> None:
     assert create(probes, VALID["the least, to a Service"])["spec"] == {
         "suspend": False,
-        "source": {"pod": "xwing", "client": "Container"},
+        "source": {"pod": "xwing", "client": "Auto"},
         "destination": {"service": {"name": "deathstar", "port": 80, "frontend": "ClusterIP"}},
         "ipFamily": "Any",
         "request": {"protocol": "HTTP", "method": "GET", "path": "/", "timeout": "5s"},
