@@ -66,7 +66,8 @@ def test_a_response_that_does_not_end_is_read_at_a_limited_rate(server: Server) 
         assert (report.failure, report.body_cut) == (None, True)
     else:
         assert report.failure is ClientFailure.TIMED_OUT
-    assert len(report.body) < 3 * 4 * MIB + 8 * MIB  # the first second may exceed the rate
+    # the first second may exceed the rate, and on a busy machine the request ends late
+    assert len(report.body) < (max(3, report.timings.total) + 1) * 4 * MIB + 8 * MIB
 
 
 @pytest.mark.parametrize("show_addresses", [False, True])
