@@ -13,10 +13,12 @@ from e2e.api import Object
 from lab import cgroups
 from lab.paths import CGROUP
 
-OPERATOR, AGENTS, SOURCES, OTHER_PODS = "operator", "Cilium agents", "source pods", "other pods"
+OPERATOR, NODE_AGENTS, AGENTS = "operator", "node agents", "Cilium agents"
+SOURCES, OTHER_PODS = "source pods", "other pods"
 NODES = "kubelet, containerd, runc and the rest of the nodes"
 _CONTROL_PLANE = {"kube-apiserver": "API server", "etcd": "etcd"}
-_LABELS = {"app.kubernetes.io/name": {"datapath-probe": OPERATOR}, "k8s-app": {"cilium": AGENTS}}
+_OURS = {"datapath-probe": OPERATOR, "datapath-probe-node": NODE_AGENTS}
+_LABELS = {"app.kubernetes.io/name": _OURS, "k8s-app": {"cilium": AGENTS}}
 _USER_TICKS, _SYSTEM_TICKS = 11, 12  # fields of /proc/PID/stat after the command
 
 

@@ -17,7 +17,7 @@ from bench import cluster_cpu
 from e2e import galaxy
 from e2e.api import Api, connect
 from e2e.metrics import Metrics
-from e2e.operator_deploy import Operator, deploy
+from e2e.operator_deploy import Operator, collector, deploy
 from e2e.probes import Probes
 from e2e.specs import SERVICE, landing
 from e2e.waiting import until
@@ -87,7 +87,7 @@ def measure(operator: Operator, namespace: str, probes: int, interval_s: float, 
     runs = _grown(before, after, _RUNS)
     cpu_ms = {part: 1000 * (s - cpu_before.get(part, 0.0)) / runs for part, s in cpu_after.items()}
     return Load(
-        collector="exec",
+        collector=collector(),
         probes=probes,
         interval_s=interval_s,
         verdicts_per_s=round(runs / (ended - began), 1),
